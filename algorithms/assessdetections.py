@@ -21,4 +21,4 @@ class AssessDetections(OtbtfAlgorithm):
             {"value": "false alarm", "name": tr("false alarm"), "color": "#f0e442"},
         ]
         if output == "OUT_ERRORS":
-            style_by_class(layer, "kind", rows)
+            style_by_class(layer, "kind", rows, outlined=True)

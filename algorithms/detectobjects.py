@@ -8,10 +8,10 @@ from .classstyle import style_by_result
 
 
 class DetectObjects(OtbtfAlgorithm):
-    """The objects in an image as boxes, by a detector."""
+    """The objects in an image, by a detector."""
 
     OPERATION = Operation
 
     @staticmethod
     def style(output, layer, results):
-        style_by_result(layer, "class", results)
+        style_by_result(layer, "class", results, outlined=True)

@@ -14,4 +14,4 @@ class MapToPolygons(OtbtfAlgorithm):
 
     @staticmethod
     def style(output, layer, results):
-        style_by_result(layer, "class", results)
+        style_by_result(layer, "class", results, outlined=results.get("CLASSES") == 1)  # objects on an image

@@ -11,7 +11,9 @@ import numpy as np
 from ..base.progress import Progress
 from ..machine import preloading
 from ..machine.memory import gdal_cache
+from ..parts.partedoutput import PartedOperation
 from ..parts.partedrun import run_in_parts, wants_parts
+from ..parts.rasterparts import RasterParts
 from ..phrases import Phrase
 from ..rasters.outputarea import wanted_box
 from ..serving.defaultsapplied import serving_defaults_of, with_serving_defaults
@@ -44,7 +46,8 @@ def classify_deep_features(parameters: ImageClassifierFromDeepFeatures, progress
         from ..serving.modelidentity import packages_of  # these import TensorFlow
         from .deepparts import DeepParts
 
-        return run_in_parts(parameters, DeepParts, (*packages_of(parameters), "sklearn"), progress)
+        packages = (*packages_of(parameters), "sklearn")
+        return run_in_parts(parameters, PartedOperation(RasterParts, DeepParts, packages), progress)
     classifier = opened_classifier(parameters.classifier, parameters.imstat)
     with ExitStack() as stack:
         forms = MapForms(parameters, classifier, progress)

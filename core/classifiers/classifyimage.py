@@ -15,8 +15,10 @@ from ..geometry import tiling
 from ..geometry.grid import Box
 from ..machine.memory import MB, budget, gdal_cache, peak_growth, release
 from ..parameters.nodatarules import WITHOUT_BANDS, rule_of
+from ..parts.partedoutput import PartedOperation
 from ..parts.partedrun import run_in_parts, wants_parts
-from ..parts.partedwork import Writer
+from ..parts.rasterparts import RasterParts
+from ..parts.rasterwork import Writer
 from ..phrases import Phrase
 from ..rasters.alpha import open_images
 from ..rasters.outputarea import wanted_box
@@ -56,7 +58,7 @@ def classify_image(parameters: ImageClassifier, progress: Progress) -> dict[str,
     if wants_parts(parameters):
         from .imageparts import PACKAGES, ImageParts
 
-        return run_in_parts(parameters, ImageParts, PACKAGES, progress)
+        return run_in_parts(parameters, PartedOperation(RasterParts, ImageParts, PACKAGES), progress)
     classifier = opened(parameters.model, parameters.imstat)
     pixels = ClassifiedPixels(parameters, classifier, progress)
     box = wanted_box(parameters.out_box, parameters.extent, pixels.image.grid, pixels.image.reference)

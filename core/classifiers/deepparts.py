@@ -12,8 +12,8 @@ from ..base.jsonvalues import Json
 from ..base.progress import Progress
 from ..geometry.grid import Box, Grid
 from ..machine.memory import gdal_cache
-from ..parts.partedwork import Counted, Planned, RasterForm, Writer
 from ..parts.partplan import PartPlan
+from ..parts.rasterwork import Counted, Planned, RasterForm, Writer
 from ..rasters.rasterreference import Reference
 from ..serving.memorybudget import MemoryBudget
 from ..serving.modelidentity import model_identity
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class DeepParts:
-    """A network, its sources and a classifier, open to classify in parts; see `core.parts.partedwork.PartedWork`."""
+    """A network, its sources and a classifier, open to classify in parts; see `core.parts.rasterwork.RasterWork`."""
 
     def __init__(self, parameters: ImageClassifierFromDeepFeatures, progress: Progress) -> None:
         """Open them.

@@ -12,9 +12,9 @@ from ..errors import field
 from ..geometry.grid import Box, Grid
 from ..machine.memory import gdal_cache
 from ..models.identity import file_fingerprint
-from ..parts.partedwork import Counted, Planned, RasterForm, Writer
 from ..parts.partidentity import images_identity, parameters_identity, versions_identity
 from ..parts.partplan import PartPlan
+from ..parts.rasterwork import Counted, Planned, RasterForm, Writer
 from ..rasters.rasterreference import Reference
 from ..serving.modelidentity import OF_THE_MASK, mask_identity
 from .classifyimage import ClassifiedPixels, opened
@@ -34,7 +34,7 @@ def classifier_identity(path: str, imstat: str | None) -> dict[str, str]:
 
 
 class ImageParts:
-    """An image and a classifier, open to be classified in parts; see `core.parts.partedwork.PartedWork`."""
+    """An image and a classifier, open to be classified in parts; see `core.parts.rasterwork.RasterWork`."""
 
     def __init__(self, parameters: ImageClassifier, progress: Progress) -> None:
         """Open them.

@@ -17,8 +17,8 @@ from ..classes.palette import coloured
 from ..errors import ClassifierError, field
 from ..geometry.grid import Box, Grid
 from ..parameters.classifiergroups import MapOutputs
-from ..parts.partedwork import RasterForm, Writer
 from ..parts.rasterset import RasterSet
+from ..parts.rasterwork import RasterForm, Writer
 from ..phrases import Phrase
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.outputtrial import VALUES, Content

@@ -23,7 +23,8 @@ from ..operations.createexampledata import CreateExampleData
 from ..rasters.rasteroutput import OutputRaster
 from ..rasters.rasterreference import Reference
 from . import referencefiles, scene
-from .parcels import lay_out
+from .fieldfiles import field_numbers, write_fields
+from .parcels import Parcels, lay_out
 from .referencestyles import raster_style
 from .smallobjectfiles import write_boxes, write_image
 from .smallobjects import SIDE, SPACING, draw_small_objects
@@ -54,6 +55,7 @@ class _Files:
     ortho_b: Path
     objects_a: Path
     objects_b: Path
+    fields: Path
 
     @classmethod
     def inside(cls, folder: Path) -> _Files:
@@ -68,6 +70,7 @@ class _Files:
             "orthophoto_B.tif",
             "trees_houses_A.gpkg",
             "trees_houses_B.gpkg",
+            "fields.gpkg",
         )
         return cls(*(folder / name for name in names))
 
@@ -79,7 +82,7 @@ def create_example_data(parameters: CreateExampleData, progress: Progress) -> di
         The paths: `outdir`, `xs10` (B2, B3, B4, B8 at 10 m), `xs20` (B5, B6, B7, B8A, B11, B12 at 20 m),
         `truth.a`, `truth.b` (labels 0 to 5, 255 = no data) and `polygons.a`, `polygons.b` (the same);
         `ortho.a`, `ortho.b` (red, green, blue, near infrared at 0.5 m) and `objects.a`, `objects.b` (the boxes of all trees
-        and houses in them).
+        and houses in them); `fields` (polygons of all fields in the scene).
 
     Raises:
         ParameterError: the size is odd.
@@ -98,11 +101,16 @@ def create_example_data(parameters: CreateExampleData, progress: Progress) -> di
     with _folder(folder, progress), ExitStack() as stack:
         stagings = [stack.enter_context(Staging(str(path), progress)) for path in dataclasses.astuple(files)]
         rasters = _create(stagings[:4], parameters.size)
-        _draw(parameters, rasters, progress)
-        rasters += _draw_small_objects(parameters.seed, stagings[6:], progress)
+        numbers = _field_raster(
+            stack.enter_context(Staging(str(files.fields.with_suffix(".tif")), progress)), parameters.size
+        )
+        parcels = lay_out(parameters.seed, parameters.size)
+        _draw(parcels, parameters.size, (*rasters, numbers), progress)
+        rasters += _draw_small_objects(parameters.seed, stagings[6:10], progress)
         for labels, staging in zip(rasters[2:4], stagings[4:6]):
             progress.check()
             referencefiles.write_polygons(labels.dataset, staging, progress)
+        write_fields(numbers.dataset, parcels, stagings[10], progress)
         progress.fraction(0.95)
         progress.check()
         for labels in rasters[2:4]:
@@ -160,6 +168,13 @@ def _create(stagings: Sequence[Staging], size: int) -> list[OutputRaster]:
     return rasters
 
 
+def _field_raster(staging: Staging, size: int) -> OutputRaster:
+    """Return a raster for the numbers of fields, which is never committed."""
+    grid = Grid(Axis(WEST, FINE, size), Axis(-NORTH, FINE, size))
+    driver = gdal.GetDriverByName("GTiff")
+    return OutputRaster(staging, grid, 1, np.dtype(np.int32), _reference(), driver, nodata=0)
+
+
 def _draw_small_objects(seed: int, stagings: Sequence[Staging], progress: Progress) -> list[OutputRaster]:
     """Write images and boxes of trees and houses, one image beside the other; return the images, which are to be committed."""
     reference, images = _reference(), []
@@ -185,10 +200,8 @@ def _reference() -> Reference:
     return Reference(system.ExportToWkt(), True)
 
 
-def _draw(parameters: CreateExampleData, rasters: Sequence[OutputRaster], progress: Progress) -> None:
-    size = parameters.size
-    parcels = lay_out(parameters.seed, size)
-    xs_10m, xs_20m, *truths = rasters
+def _draw(parcels: Parcels, size: int, rasters: Sequence[OutputRaster], progress: Progress) -> None:
+    xs_10m, xs_20m, *truths, numbers = rasters
     for top in range(0, size, _BLOCK):
         for left in range(0, size, _BLOCK):
             progress.check()
@@ -199,6 +212,7 @@ def _draw(parameters: CreateExampleData, rasters: Sequence[OutputRaster], progre
             xs_20m.write(half, np.moveaxis(block.xs_20m, 0, -1))
             for raster, labels in zip(truths, block.truth):
                 raster.write(box, labels[..., None])
+            numbers.write(box, field_numbers(parcels, block.parcel)[..., None])
             progress.fraction(0.9 * (top * size + box.height * box.right) / (size * size))
 
 

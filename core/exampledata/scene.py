@@ -42,11 +42,13 @@ class Block:
         xs_10m: bands x rows x columns, reflectance x 10000.
         xs_20m: bands x rows/2 x columns/2, reflectance x 10000.
         truth: labels of area A and of area B, each rows x columns, NO_LABEL where nothing is known.
+        parcel: the parcel of each pixel, rows x columns.
     """
 
     xs_10m: NDArray[np.uint16]
     xs_20m: NDArray[np.uint16]
     truth: tuple[NDArray[np.uint8], NDArray[np.uint8]]
+    parcel: NDArray[np.int64]
 
 
 def draw(parcels: Parcels, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Block:
@@ -72,7 +74,7 @@ def draw(parcels: Parcels, rows: NDArray[np.int64], columns: NDArray[np.int64]) 
     known = np.where(edge[1:-1, 1:-1] > _CLEAR, parcels.labelled[within], np.int8(-1))
     cover = parcels.cover[within]
     truth_a, truth_b = (np.where(known == area, cover, np.uint8(NO_LABEL)) for area in (0, 1))
-    return Block(np.stack(bands_10m), np.stack(bands_20m), (truth_a, truth_b))
+    return Block(np.stack(bands_10m), np.stack(bands_20m), (truth_a, truth_b), within)
 
 
 def _ringed(indices: NDArray[np.int64]) -> NDArray[np.int64]:

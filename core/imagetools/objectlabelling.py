@@ -17,6 +17,7 @@ from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
 from ..samples.footprint import POLYGON, Runs
 from ..samples.shapes import Shapes, open_training_layer
+from ..vectors.transformation import warn_of_unknown_system
 from ..vectors.vectorlayer import INTEGER, Field
 from .tooloutput import check_output, output_raster, results, write_by_tiles
 
@@ -52,9 +53,11 @@ def write_object_labels(parameters: ObjectLabels, progress: Progress) -> dict[st
     shapes = Shapes(layer, _EVERY_FEATURE, image.grid, image.reference, POLYGON)
     with scratch_folder() as folder:
         objects = _Objects(folder, image.grid.box)
+        warn_of_unknown_system(layer.path, layer.reference, image.names[0], image.reference, progress)
         objects.draw(shapes, Part(progress, 0, 0.3))
         _tell(shapes, objects, image, progress)
         objects.measure(parameters.thickness, parameters.memory, Part(progress, 0.3, 0.8))
+        _tell_covered(shapes, objects, progress)
         box = image.grid.box
         with output_raster(parameters, image.grid, 3, np.dtype("float32"), image.reference, progress) as raster:
             for number, name in enumerate(BANDS, 1):
@@ -66,6 +69,12 @@ def write_object_labels(parameters: ObjectLabels, progress: Progress) -> dict[st
 
 def _tell(shapes: Shapes, objects: _Objects, image: Stack, progress: Progress) -> None:
     told = shapes.left_out.describe()
+    if not shapes.layer.count:
+        raise VectorError(
+            "{vec} is {layer}, which holds no feature: choose a layer of polygons.",
+            vec=field("vec"),
+            layer=shapes.layer.path,
+        )
     if not objects.count:
         raise ParameterError(
             "{vec} is {layer}, of which no polygon holds the centre of a pixel of {name} ({told}). The layer covers {extent}, "
@@ -92,12 +101,25 @@ def _tell(shapes: Shapes, objects: _Objects, image: Stack, progress: Progress) -
         )
 
 
+def _tell_covered(shapes: Shapes, objects: _Objects, progress: Progress) -> None:
+    if objects.covered:
+        progress.warning(
+            Phrase(
+                "{covered} {covered:polygon|polygons} of {layer} {covered:is|are} covered by later ones, so that the labels lack "
+                "{covered:it|them}: delete one of two that are the same.",
+                covered=objects.covered,
+                layer=shapes.layer.path,
+            )
+        )
+
+
 class _Objects:
     """The polygons on the grid, each with a number from 1 on, in files.
 
     Attributes:
         count: of those that have a pixel.
         without: how many features have none.
+        covered: how many polygons have pixels, all of which belong to later ones, once `measure` has run.
     """
 
     def __init__(self, folder: Path, box: Box) -> None:
@@ -106,7 +128,7 @@ class _Objects:
         self._near = np.memmap(folder / "near", "?", "w+", shape=shape)
         self._distances = np.memmap(folder / "distances", "<f4", "w+", shape=shape)
         self._boxes: list[np.ndarray] = []
-        self.count = self.without = 0
+        self.count = self.without = self.covered = 0
 
     def draw(self, shapes: Shapes, progress: Progress) -> None:
         """Number the pixels, the last polygon over those before."""
@@ -156,7 +178,9 @@ class _Objects:
                     given=memory >> 20,
                 )
             own = numbers == number
-            if own.any():
+            if not own.any():
+                self.covered += 1
+            else:
                 distance = np.full(own.shape, np.inf) if own.all() else ndimage.distance_transform_edt(own)
                 self._near[window][own] = distance[own] <= thickness
                 self._distances[window][own] = 1.0 if own.all() else distance[own] / distance.max()

@@ -15,6 +15,7 @@ from ..errors import ModelError, field
 from ..parameters.detectionmaps import GEOMETRY, OUTPUT
 from ..parameters.detectorheads import FORMS, HeadForm
 from ..phrases import Phrase
+from .masksoutput import masks_output, prototype_maps, prototypes
 from .modelfiles import is_onnx, model_place
 from .modelinterface import Model, TensorInfo
 from .onnxmetadata import OnnxMetadata, metadata_of
@@ -59,6 +60,8 @@ class DetectorHead:
             Empty where there is none.
         order, scale: of boxes, as `FORMS` has them; empty where they are not known.
         scores: number of class scores of a row or column; None where that follows from its length.
+        masks: name of the output with the masks of objects, see `masksoutput`; empty where there is none.
+        prototypes: number of values behind the class scores, for masks; 0 where there are none, or their number is not known.
     """
 
     form: str
@@ -68,6 +71,8 @@ class DetectorHead:
     scale: str = ""
     scores: int | None = None
     resizing: str = ""
+    masks: str = ""
+    prototypes: int = 0
 
     @property
     def facts(self) -> HeadForm:
@@ -76,17 +81,18 @@ class DetectorHead:
 
     @property
     def all_outputs(self) -> tuple[str, ...]:
-        """Names of all outputs, those of the number of objects and of the resizing last."""
+        """Names of all outputs for boxes, those of the number of objects and of the resizing last."""
         return (*self.outputs, *(name for name in (self.count, self.resizing) if name))
 
     def describe(self) -> str:
         """Return it in words."""
         return Phrase(
-            "{form} ({outputs}); boxes {order} in {scale}",
+            "{form} ({outputs}); boxes {order} in {scale}{masks}",
             form=self.form,
             outputs=", ".join(self.all_outputs),
             order=self.order or Phrase("in an unknown order"),
             scale=self.scale or Phrase("an unknown unit"),
+            masks=Phrase("; masks of the objects ({output})", output=self.masks) if self.masks else "",
         )
 
 
@@ -94,8 +100,8 @@ def detector_head(model: Model) -> DetectorHead | None:
     """Return what the outputs of a model are; None where it is no detector, or none that is known."""
     found = _by_names(model)
     if model.kind == "ONNX" and (found is None or found.form == "torchvision"):
-        return _by_types(model) or found or _by_shapes(model, metadata(model))
-    return found
+        found = _by_types(model) or found or _by_shapes(model, metadata(model))
+    return found and _with_masks(found, model)
 
 
 def head_of(model: Model, form: str, outputs: Sequence[str]) -> DetectorHead:
@@ -128,10 +134,16 @@ def head_of(model: Model, form: str, outputs: Sequence[str]) -> DetectorHead:
             output_names=field("output_names"),
         )
     count = next((name for name in ("num_detections",) if facts.lists and name in model.outputs), "")
-    head = DetectorHead(form, tuple(names), count, facts.order, facts.scale)
+    head = _with_masks(DetectorHead(form, tuple(names), count, facts.order, facts.scale), model)
     if facts.lists or facts.maps:
         return _in_resized_image(model, head)
     return replace(head, scores=_scores(model, head, metadata(model)))
+
+
+def _with_masks(head: DetectorHead, model: Model) -> DetectorHead:
+    return replace(
+        head, masks=masks_output(model, head.form), prototypes=0 if head.facts.lists else prototypes(model) or 0
+    )
 
 
 def described_outputs(model: Model) -> str:
@@ -249,7 +261,7 @@ def _lengths(model: Model, known: OnnxMetadata) -> Collection[int]:
     """Return the lengths that a row of box, score and class may have, with what follows these for the model's task."""
     if known.task == "pose":
         return range(7, 7 + _KEYPOINTS)
-    return [6 + (1 if known.task == "obb" else 0) + _mask_values(model)]
+    return [6 + (1 if known.task == "obb" else 0) + (prototypes(model) or 0)]
 
 
 def _cells(model: Model, known: OnnxMetadata) -> list[int]:
@@ -270,29 +282,30 @@ def _cells(model: Model, known: OnnxMetadata) -> list[int]:
 def _has_masks(model: Model) -> bool:
     """Return whether the outputs are a list and the prototypes of masks, as of models for instances."""
     ranks = sorted(info.rank or 0 for info in model.outputs.values())
-    return ranks == [3, 4]
-
-
-def _mask_values(model: Model) -> int:
-    """Return the number of values of a box that stand for its mask: one for each prototype."""
-    masks = [info for info in model.outputs.values() if info.rank == 4]
-    return (masks[0].size(1 if model.bands_first else 3) or 0) if masks else 0
+    return ranks == [3, 4] and len(prototype_maps(model)) == 1
 
 
 def _scores(model: Model, head: DetectorHead, known: OnnxMetadata) -> int | None:
     """Return the number of class scores of a row or column; None where none stand there, or its length is not known.
 
     Raises:
-        ModelError: it contradicts the number of names of classes.
+        ModelError: it contradicts the number of names of classes, or neither these nor the number of prototypes is told.
     """
     if head.facts.suppressed:
         return None
     before, after = 5 if head.form == "yolov5" else 4, 1 if head.facts.oriented else 0
     length = model.output(head.outputs[0]).size(2 if head.form == "yolov5" else 1)
-    if length is None:
-        return len(known.objects) or None
-    left = length - before - after - _mask_values(model)
-    named = len(known.objects)
+    named, masks = len(known.objects), prototypes(model)
+    if masks is None and not named:
+        raise ModelError(
+            "The model {model} tells neither its classes nor the number of prototypes of its masks ({outputs}), so that class "
+            "scores cannot be told from what follows them: export it with names of classes, or with fixed sizes.",
+            model=model.path,
+            outputs=described_outputs(model),
+        )
+    if length is None or masks is None:
+        return named or None
+    left = length - before - after - masks
     if left < 1 or (named and (named > left if known.task == "pose" else named != left)):
         raise ModelError(
             "The output {output} of the model {model} has {left} class scores for each box if its form is {form}, but the "

@@ -70,6 +70,11 @@ class ChannelsLast(WrappedModel):
         """Return whether an output has its bands first; one of which the sizes do not tell is as the inputs are."""
         return has_bands_first(info) or (info.rank == 4 and bool(self.transposed) and not _has_bands_last(info))
 
+    def moves_bands(self, output: str) -> bool:
+        """See `Model.moves_bands`; of an output without a shape, the tensor tells whether it is an image."""
+        info = self._model.output(output)
+        return self.moves(info) or (info.rank is None and bool(self.transposed))
+
     def function(self, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[[Mapping[str, Any]], list[Any]]:
         """See `Model.function`."""
         import tensorflow as tf

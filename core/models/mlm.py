@@ -22,7 +22,7 @@ from .modelcalibration import CALIBRATION, Calibration, calibration_as_json
 from .modelinterface import Model, TensorInfo
 from .onnxmetadata import metadata_of
 from .servingdefaults import ServingDefaults, as_json
-from .sidecar import SERVING_DEFAULTS, Geometry, geometry_as_json
+from .sidecar import LOSS, SERVING_DEFAULTS, Geometry, geometry_as_json
 
 MLM = "https://stac-extensions.github.io/mlm/v1.5.0/schema.json"
 CLASSIFICATION = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
@@ -52,6 +52,7 @@ def build_item(
     alpha: Mapping[str, str] | None = None,
     serving_defaults: ServingDefaults | None = None,
     calibration: Calibration | None = None,
+    losses: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return a model's STAC item.
 
@@ -65,6 +66,7 @@ def build_item(
         alpha: by name of the input, what bands marked as alpha were in training; see `Sidecar`.
         serving_defaults: what serving follows where the user says nothing; None where that is not known.
         calibration: of the class probabilities; None where there is none.
+        losses: by name of the output, what LOSS is in its training; see `Sidecar`.
     """
     found = {geometry.output: geometry for geometry in geometries}
     layout = channels_last(model)
@@ -74,6 +76,7 @@ def build_item(
             info,
             found.get(info.name),
             classes.get(info.name, ()),
+            (losses or {}).get(info.name, ""),
             isinstance(layout, ChannelsLast) and layout.moves(info),
         )
         for info in outputs
@@ -130,11 +133,12 @@ def _input(info: TensorInfo, bands: Sequence[str], alpha: str, first: bool) -> d
     return {"name": info.name, "bands": list(bands), "input": _structure(info, first), **marked}
 
 
-def _output(info: TensorInfo, geometry: Geometry | None, classes: Classes, first: bool) -> dict[str, Any]:
+def _output(info: TensorInfo, geometry: Geometry | None, classes: Classes, loss: str, first: bool) -> dict[str, Any]:
     output: dict[str, Any] = {
         "name": info.name,
         "tasks": _tasks(info, geometry, classes),
         "result": _structure(info, first),
+        **({LOSS: loss} if loss else {}),
     }
     if classes:
         output["classification:classes"] = [

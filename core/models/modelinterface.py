@@ -140,6 +140,10 @@ class Model(abc.ABC):
         """Return names of real-valued outputs of which one of whole numbers may be made, the likeliest first."""
         return [name for name, info in self.outputs.items() if is_real(info) and name != plain_name(output)]
 
+    def moves_bands(self, output: str) -> bool:
+        """Return whether an output is returned with the bands last, and has them in the second place in the file."""
+        return False
+
     @abc.abstractmethod
     def used_inputs(self, outputs: Sequence[str]) -> list[str]:
         """Return the names of the inputs from which `outputs` are computed, in the order in which sources feed them."""

@@ -34,6 +34,9 @@ from .wholereasons import reason_as_json, reason_from_json
 FILE_NAME = "mlm.json"
 """The sidecar's name inside a SavedModel's folder."""
 
+LOSS = "otbtf:loss"
+"""Where an output of an item holds its loss, as LOSS names it."""
+
 SERVING_DEFAULTS = "otbtf:serving"
 """Where an item holds the model's serving defaults."""
 
@@ -115,6 +118,7 @@ class Sidecar:
         alpha: by name of the input, what bands marked as alpha were in training, `mask` or `band`.
         serving_defaults: what serving follows where the user says nothing; None where there are none.
         calibration: of the class probabilities; None where there is none.
+        losses: by name of the output, what LOSS is in its training, or is to be; only of outputs for which that is known.
     """
 
     path: str
@@ -126,6 +130,7 @@ class Sidecar:
     alpha: dict[str, str] = field(default_factory=dict)
     serving_defaults: ServingDefaults | None = None
     calibration: Calibration | None = None
+    losses: dict[str, str] = field(default_factory=dict)
 
     def classes_of(self, outputs: Sequence[str]) -> Classes:
         """Return the classes of a map of these outputs: of the only one, or of what it is a crop of."""
@@ -317,6 +322,7 @@ def _parse(path: Path) -> Sidecar:
         },
         defaults_from_json(properties.get(SERVING_DEFAULTS)),
         calibration_from_json(properties.get(CALIBRATION)),
+        {out["name"].text(): out[LOSS].text() for out in _items(properties, "mlm:output") if out.has(LOSS)},
     )
 
 

@@ -32,6 +32,10 @@ class WrappedModel(Model):
         """See `Model.values_behind`."""
         return self._model.values_behind(output)
 
+    def moves_bands(self, output: str) -> bool:
+        """See `Model.moves_bands`."""
+        return self._model.moves_bands(output)
+
     def used_inputs(self, outputs: Sequence[str]) -> list[str]:
         """See `Model.used_inputs`."""
         return self._model.used_inputs(outputs)

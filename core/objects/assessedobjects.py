@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +11,14 @@ import numpy as np
 
 from ..base.progress import Progress
 from ..errors import VectorError, field
+from ..files.gdalcalls import collected_errors
 from ..geometry.grid import Box, Grid
 from ..parameters.vectorsource import LayerSource
 from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
+from ..vectors.objectshapes import objects_in, polygons_in, repaired
 from ..vectors.texts import field_text
-from ..vectors.transformation import Transformation
+from ..vectors.transformation import Transformation, warn_of_unknown_system
 from ..vectors.vectorlayer import INTEGER, REAL, VectorLayer
 
 ALL = "all"
@@ -26,7 +30,7 @@ class AssessedObjects:
     """Objects of a layer, in its order.
 
     Attributes:
-        shapes: OGR's geometries.
+        shapes: OGR's geometries: polygons and multipolygons that are valid, or points.
         envelopes: x1, y1, x2, y2 of each, shape (n, 4).
         classes: as text; `ALL` where they are not compared.
         scores: shape (n,); zeros where there are none.
@@ -43,6 +47,11 @@ class AssessedObjects:
 
     def __len__(self) -> int:
         return len(self.shapes)
+
+    @property
+    def extent(self) -> tuple[float, ...]:
+        """x1, y1, x2, y2 of all of them, of which there is at least one."""
+        return (*self.envelopes[:, :2].min(axis=0).tolist(), *self.envelopes[:, 2:].max(axis=0).tolist())
 
     def part(self, chosen: np.ndarray) -> AssessedObjects:
         """Return some of them, by a mask."""
@@ -94,6 +103,12 @@ def read_objects(
         Cancelled: `progress` asked to stop.
     """
     layer = VectorLayer(source)
+    if layer.geometry == "none":
+        raise VectorError(
+            "{name} is {path}, a table without geometry: choose a layer of polygons or of points.",
+            name=field(name),
+            path=layer.path,
+        )
     wanted = layer.field(class_field) if class_field else None
     score = layer.field(score_field) if score_field else None
     if score is not None and score.kind not in (REAL, INTEGER):
@@ -105,22 +120,23 @@ def read_objects(
         )
     score_of = layer.getter(score) if score is not None else None
 
-    def take(feature: Any) -> tuple[Any, str | None, float | None]:
-        shape = feature.GetGeometryRef()
-        kept = None if shape is None or shape.IsEmpty() else shape.Clone()
+    def take(feature: Any) -> tuple[list[Any], str | None, float | None]:
         found = None
         if wanted is None or wanted.index < 0 or feature.IsFieldSetAndNotNull(wanted.index):
             found = ALL if wanted is None else _class_text(feature, wanted.index, wanted.kind, layer.path)
-        return kept, found, 0.0 if score_of is None else score_of(feature)
+        sure = 0.0 if score_of is None else score_of(feature)
+        known = sure is not None and math.isfinite(sure)
+        return objects_in(feature.GetGeometryRef()), found, sure if known else None
 
     rows = [row for part in layer.taken(take, progress) for row in part]
-    whole = [row for row in rows if None not in row]
-    if len(whole) < len(rows):
+    whole = [(shape, *told) for shapes, *told in rows if None not in told for shape in shapes]
+    left_out = sum(not shapes or None in told for shapes, *told in rows)
+    if left_out:
         progress.warning(
             Phrase(
                 "{count} {count:feature|features} of {path} ({name}) {count:has|have} no geometry, class or score, and "
                 "{count:is|are} left out.",
-                count=len(rows) - len(whole),
+                count=left_out,
                 path=layer.path,
                 name=field(name),
             )
@@ -133,12 +149,34 @@ def read_objects(
             name=field(name),
             path=layer.path,
         )
+    if dimensions == {2}:
+        shapes = _valid(shapes, layer.path, name, progress)
     if target is not None:
+        warn_of_unknown_system(field(name), layer.reference, field("detections"), target, progress)
         Transformation(layer.reference, target).apply(shapes, layer.path)
     envelopes = np.array([shape.GetEnvelope() for shape in shapes], "float64").reshape(-1, 4)[:, [0, 2, 1, 3]]
     scores = np.array([row[2] for row in whole], "float64")
     classes = tuple(row[1] or "" for row in whole)
     return AssessedObjects(tuple(shapes), envelopes, classes, scores, dimensions == {0}, target or layer.reference)
+
+
+def _valid(shapes: Sequence[Any], path: str, name: str, progress: Progress) -> list[Any]:
+    """Return polygons whose borders do not cross; those that enclose no area stay as they are."""
+    flat = [polygons_in(shape) for shape in shapes]
+    with collected_errors():
+        found = [repaired(shape) for shape in flat]
+    wrong = sum(one is not other for one, other in zip(flat, found))
+    if wrong:
+        progress.warning(
+            Phrase(
+                "The borders of {wrong} {wrong:polygon|polygons} of {path} ({name}) cross: {wrong:it is|they are} compared as "
+                "Fix geometries of QGIS repairs {wrong:it|them}.",
+                wrong=wrong,
+                path=path,
+                name=field(name),
+            )
+        )
+    return found
 
 
 def _class_text(feature: Any, index: int, kind: str, path: str) -> str:

@@ -17,6 +17,7 @@ from ..operations.assessdetections import AssessDetections
 from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
 from ..rasters.rasterstack import Stack
+from ..vectors.transformation import warn_of_unknown_system
 from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
 from ..vectors.vectoroutput import NO_GEOMETRY, POLYGONS, OutputVector, check_vector_output, vector_staging
 from .assessedobjects import AssessedObjects, read_objects
@@ -28,6 +29,8 @@ from .objectpairs import containing, overlapping
 
 LEAST_SCORES = tuple(round(0.05 * step, 2) for step in range(20))
 """Smallest scores of the table."""
+
+_LAYERS = {"in": field("detections"), "ref": field("ref")}
 
 _MOST_LISTED = 20
 """Classes that a message lists."""
@@ -75,10 +78,10 @@ def assess_detections(parameters: AssessDetections, progress: Progress) -> dict[
             drawn.commit()
     found = _found(parameters, results, every)
     if parameters.out_report:
-        page = assessment_report(parameters, results, every, objects.points)
+        page = assessment_report(parameters, results, every, detections.points or objects.points)
         write_text_file(parameters.out_report, page, progress, field("out_report"))
         found["out.report"] = parameters.out_report
-    _tell(parameters, found, objects, progress)
+    _tell(parameters, found, detections, objects, progress)
     progress.fraction(1.0)
     return found
 
@@ -87,20 +90,66 @@ def _read(parameters: AssessDetections, progress: Progress) -> tuple[AssessedObj
     """Return the detections and the reference objects in the coordinate system of the detections."""
     classes = parameters.in_field if parameters.ref_field else ""
     detections = read_objects(parameters.detections, classes, parameters.in_score, "detections", progress)
-    if detections.points:
-        raise ParameterError(
-            "{in} holds points, but detections are polygons: choose the layer that otbtf:detectobjects wrote.",
-            **{"in": field("detections")},
-        )
     objects = read_objects(parameters.ref, parameters.ref_field or "", "", "ref", progress, detections.reference)
+    if detections.points and objects.points:
+        raise ParameterError(
+            "{in} and {ref} both hold points, of which none contains another: choose polygons for one of them, such as boxes "
+            "of otbtf:detectobjects.",
+            **_LAYERS,
+        )
     if not len(objects):
         raise NothingInsideError("{ref} holds no object: choose the layer with the reference.", ref=field("ref"))
     if parameters.image is not None:
         objects = _inside(parameters, objects, progress)
+    if parameters.detections == parameters.ref:
+        told = Phrase("{in} and {ref} are the same layer, so all is found: choose the reference in {ref}.", **_LAYERS)
+        progress.warning(told)
     if not len(detections):
         progress.warning(Phrase("{in} holds no detection: every object is missed.", **{"in": field("detections")}))
+    else:
+        _check_places(detections, objects, progress)
+        _check_scores(detections, progress)
     _check_classes(set(detections.classes), set(objects.classes), progress)
     return detections, objects
+
+
+def _check_places(detections: AssessedObjects, objects: AssessedObjects, progress: Progress) -> None:
+    """Warn where all detections lie beside the whole reference."""
+    (x1, y1, x2, y2), (left, low, right, high) = detections.extent, objects.extent
+    if x1 > right or x2 < left or y1 > high or y2 < low:
+        progress.warning(
+            Phrase(
+                "{in} and {ref} lie in different places, so nothing is a hit: the detections cover x {x1:.10g} to {x2:.10g}, y "
+                "{y1:.10g} to {y2:.10g}, the reference x {left:.10g} to {right:.10g}, y {low:.10g} to {high:.10g} (coordinate "
+                "system: {system}). Choose the reference of the same place, or check the coordinate systems.",
+                **_LAYERS,
+                **{
+                    "system": detections.reference.describe(),
+                    "x1": x1,
+                    "x2": x2,
+                    "y1": y1,
+                    "y2": y2,
+                    "left": left,
+                    "right": right,
+                    "low": low,
+                    "high": high,
+                },
+            )
+        )
+
+
+def _check_scores(detections: AssessedObjects, progress: Progress) -> None:
+    """Warn of scores that the smallest ones, from 0 to 1, do not suit."""
+    low, high = float(detections.scores.min()), float(detections.scores.max())
+    if low < 0 or high > 1:
+        progress.warning(
+            Phrase(
+                "The scores of {in} are between {low:.6g} and {high:.6g}, but {score} and the table are for scores between 0 and "
+                "1: only the average precision is right. Scale the scores, or choose another field in {in_score}.",
+                **{"in": field("detections"), "score": field("score"), "in_score": field("in_score")},
+                **{"low": low, "high": high},
+            )
+        )
 
 
 def _check_classes(found: set[str], known: set[str], progress: Progress) -> None:
@@ -134,6 +183,7 @@ def _listed(classes: set[str]) -> str:
 def _inside(parameters: AssessDetections, objects: AssessedObjects, progress: Progress) -> AssessedObjects:
     """Return the objects with their centre in the image."""
     stack = Stack([parameters.image])
+    warn_of_unknown_system(field("ref"), objects.reference, field("image"), stack.reference, progress)
     within = objects.centred_in(stack.grid, stack.reference)
     outside = int((~within).sum())
     if outside == len(objects):
@@ -160,8 +210,11 @@ def _inside(parameters: AssessDetections, objects: AssessedObjects, progress: Pr
 
 def _pairs(parameters: AssessDetections, detections: AssessedObjects, objects: AssessedObjects) -> Pairs:
     """Return the pairs of one class."""
-    find = containing if objects.points else overlapping
-    pairs = find(detections.shapes, objects.shapes, detections.envelopes, objects.envelopes)
+    if detections.points:
+        pairs = containing(objects.shapes, detections.shapes, objects.envelopes, detections.envelopes).turned()
+    else:
+        find = containing if objects.points else overlapping
+        pairs = find(detections.shapes, objects.shapes, detections.envelopes, objects.envelopes)
     numbers = {name: number for number, name in enumerate(sorted({*detections.classes, *objects.classes}))}
     one, other = (np.array([numbers[name] for name in each.classes], "int64") for each in (detections, objects))
     same = one[pairs.detections] == other[pairs.objects]
@@ -176,10 +229,11 @@ def _class_results(
     progress: Progress,
 ) -> Iterator[ClassResult]:
     """Yield the result of each class, by name; the numbers of objects stay those of all."""
-    least = 0.0 if objects.points else parameters.iou
+    by_points = detections.points or objects.points
+    least = 0.0 if by_points else parameters.iou
     asked = matched(pairs.at_least(least), detections.scores, len(objects))
     each: dict[float, np.ndarray] = {}
-    for overlap in () if objects.points else OVERLAPS:
+    for overlap in () if by_points else OVERLAPS:
         progress.check()
         each[overlap] = matched(pairs.at_least(overlap), detections.scores, len(objects)) >= 0
     for name in sorted({*detections.classes, *objects.classes}, key=_order):
@@ -241,7 +295,13 @@ def _found(parameters: AssessDetections, results: Sequence[ClassResult], every: 
     }
 
 
-def _tell(parameters: AssessDetections, found: dict[str, Any], objects: AssessedObjects, progress: Progress) -> None:
+def _tell(
+    parameters: AssessDetections,
+    found: dict[str, Any],
+    detections: AssessedObjects,
+    objects: AssessedObjects,
+    progress: Progress,
+) -> None:
     progress.info(
         Phrase(
             "With scores of {least:g} or more: {hits} {hits:hit|hits}, {misses} {misses:miss|misses}, {alarms} "
@@ -254,7 +314,7 @@ def _tell(parameters: AssessDetections, found: dict[str, Any], objects: Assessed
             ap=found.get("ap", math.nan),
         )
     )
-    if objects.points:
+    if detections.points or objects.points:
         progress.info(
-            "The reference holds points: a detection that contains one is a hit, and the average precision knows no overlap."
+            "Points and polygons are compared: a point in a polygon is a hit, and the average precision knows no overlap."
         )

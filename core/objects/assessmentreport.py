@@ -24,11 +24,11 @@ def assessment_report(
         parameters: of the run.
         results: of each class.
         every: of all together.
-        points: whether the reference holds points.
+        points: whether the detections or the reference are points.
     """
     report = Report(Phrase("Assessment of detected objects"))
     if points:
-        report.text(Phrase("A detection is a hit if it contains a point of the reference that no other has taken."))
+        report.text(Phrase("A hit is a point in a polygon. Each object takes part in one hit at most."))
     else:
         report.text(
             Phrase(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BOX = np.dtype(
     {
-        "names": ["y1", "x1", "y2", "x2", "score", "class", "angle", "cut"],
-        "formats": ["f8", "f8", "f8", "f8", "f4", "i4", "f4", "?"],
-        "itemsize": 48,
+        "names": ["y1", "x1", "y2", "x2", "mask", "score", "class", "angle", "cut"],
+        "formats": ["f8", "f8", "f8", "f8", "i8", "f4", "i4", "f4", "?"],
+        "itemsize": 56,
     }
 )
 """A box: its upper and lower, left and right edges in pixels, before it is turned by the angle (radians, clockwise as seen
-on the image) around its centre; score and class; whether the inner edge of a tile cuts it."""
+on the image) around its centre; where its mask is in the files of masks, `NO_MASK` for none; score and class; whether the
+inner edge of a tile cuts it."""
+
+NO_MASK = -1
 
 NO_BOXES = np.empty(0, BOX)
 
@@ -20,9 +25,15 @@ NO_BOXES = np.empty(0, BOX)
 def boxes_of(rows: np.ndarray) -> np.ndarray:
     """Return boxes of what `decoding.Decoder` returns, shape (n, 7)."""
     boxes = np.zeros(len(rows), BOX)
+    boxes["mask"] = NO_MASK
     for name, column in zip(("y1", "x1", "y2", "x2", "score", "class", "angle"), rows.T):
         boxes[name] = column
     return boxes
+
+
+def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Return boxes one after the other; NumPy would leave out the bytes behind their fields."""
+    return np.concatenate([NO_BOXES, *parts], out=np.empty(sum(map(len, parts)), BOX))
 
 
 def centres(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

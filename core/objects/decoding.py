@@ -18,6 +18,8 @@ _ROUNDING = 1e-3
 
 _LIMITS = 50
 """Exports limit the number of objects of an image to a multiple of this: 100, 200 or 300 by default."""
+_NO_OBJECT = -1.0
+"""Score with which KerasCV and KerasHub fill their lists."""
 
 _BEYOND = 2.0
 """Shares of an image up to which boxes may reach beyond it, and pixels below which no box of a real object is."""
@@ -59,14 +61,19 @@ class Decoder:
         self._largest = 0
 
     def __call__(self, outputs: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
-        """Return the boxes of a tile.
+        """Return the boxes of a tile; see `numbered`."""
+        return self.numbered(outputs, height, width)[0]
+
+    def numbered(self, outputs: Sequence[np.ndarray], height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the boxes of a tile, and the number of each among those that the model returns.
 
         Args:
             outputs: of the model for one image, in the order of the head's.
             height, width: of the tile in pixels.
 
         Returns:
-            float64 of shape (n, 7): y1, x1, y2, x2 in pixels of the tile, score, class, angle in radians.
+            float64 of shape (n, 7): y1, x1, y2, x2 in pixels of the tile, score, class, angle in radians; int64 of shape
+            (n,).
 
         Raises:
             ModelError: the outputs are not what the head says.
@@ -81,7 +88,7 @@ class Decoder:
         kept = found.scores >= self.score
         self._check_scores(found.scores)
         self._count(int(kept.sum()), len(kept))
-        self._check_classes(found.classes)
+        self._check_classes(found.classes, kept)
         angles = np.zeros(len(kept)) if found.angles is None else found.angles
         kept &= found.classes >= 0
         boxes = _edges(found.boxes[kept].astype("float64"), self.head.order)
@@ -95,7 +102,8 @@ class Decoder:
             boxes = self._before_resizing(boxes, resizing)
         columns = [found.scores[kept], found.classes[kept], angles[kept]]
         rows = np.concatenate([boxes, *(np.asarray(each, "float64")[:, None] for each in columns)], axis=1)
-        return rows[(rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])]
+        has_area = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
+        return rows[has_area], np.flatnonzero(kept)[has_area]
 
     def _before_resizing(self, boxes: np.ndarray, resizing: np.ndarray) -> np.ndarray:
         """Return boxes of the image that the model has resized, in pixels of the tile."""
@@ -139,17 +147,34 @@ class Decoder:
         )
 
     def _check_scores(self, scores: np.ndarray) -> None:
-        if len(scores) and np.nanmax(scores, initial=0.0) > 1 + _ROUNDING:
+        if np.isnan(scores).any():
             raise self._odd(
-                Phrase("scores up to {score:.4g}, but they are shares from 0 to 1", score=float(np.nanmax(scores))),
+                Phrase("scores that are no numbers"),
+                Phrase(
+                    "check that the values of the image are those of the model's training; else the model is damaged"
+                ),
+            )
+        told = scores[(scores != _NO_OBJECT) & (scores != -np.inf)]
+        wrong = told[(told > 1 + _ROUNDING) | (told < -_ROUNDING)]
+        if len(wrong):
+            least, most = float(told.min()), float(told.max())
+            raise self._odd(
+                Phrase("scores up to {score:.4g}, but they are shares from 0 to 1", score=most)
+                if most > 1 + _ROUNDING
+                else Phrase("scores down to {score:.4g}, but they are shares from 0 to 1", score=least),
                 Phrase("export the model with a sigmoid or softmax, or set {head} to what its outputs are", head=_HEAD),
             )
 
-    def _check_classes(self, classes: np.ndarray) -> None:
-        if not np.array_equal(classes, np.rint(classes)):
+    def _check_classes(self, classes: np.ndarray, kept: np.ndarray) -> None:
+        """Raise ModelError where numbers of classes are others; what a model fills its lists with may be anything."""
+        lists = self.head.facts.lists
+        checked = classes[kept] if lists else classes
+        if not (checked == np.floor(checked)).all():  # also NaN
             raise self._odd(
-                Phrase("{number:.4g} as the number of a class", number=float(classes[classes != np.rint(classes)][0])),
-                Phrase("set {head} to what its outputs are, rtdetr for example", head=_HEAD),
+                Phrase("classes that are no whole numbers"),
+                Phrase("set {output_names} to boxes, scores and classes", output_names=field("output_names"))
+                if lists
+                else Phrase("set {head} to what its outputs are, rtdetr for example", head=_HEAD),
             )
 
     def _check(self, boxes: np.ndarray, height: int, width: int) -> None:
@@ -234,7 +259,7 @@ def _table(decoder: Decoder, output: np.ndarray) -> np.ndarray:
 
 def _yolov5(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
     rows = _table(decoder, outputs[0])
-    count = decoder.head.scores if decoder.head.scores is not None else rows.shape[1] - 5
+    count = decoder.head.scores if decoder.head.scores is not None else rows.shape[1] - 5 - decoder.head.prototypes
     if count < 1 or rows.shape[1] < 5 + count:
         raise decoder.unequal([rows.shape])
     each = rows[:, 5 : 5 + count]
@@ -245,7 +270,11 @@ def _yolov5(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
 def _yolov8(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
     columns = _table(decoder, outputs[0])
     angles = 1 if decoder.head.facts.oriented else 0
-    count = decoder.head.scores if decoder.head.scores is not None else columns.shape[0] - 4 - angles
+    count = (
+        decoder.head.scores
+        if decoder.head.scores is not None
+        else columns.shape[0] - 4 - angles - decoder.head.prototypes
+    )
     if count < 1 or columns.shape[0] < 4 + count + angles:
         raise decoder.unequal([columns.shape])
     each = columns[4 : 4 + count]

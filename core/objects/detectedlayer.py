@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -13,8 +15,11 @@ from ..geometry.grid import Grid
 from ..rasters.ellipsoid import Ellipsoid, planar
 from ..rasters.rasterreference import Reference
 from ..vectors.vectorlayer import INTEGER, REAL, TEXT, Field
-from ..vectors.vectoroutput import OutputVector
-from .boxes import corners
+from ..vectors.vectoroutput import MULTIPOLYGONS, POINTS, POLYGONS, OutputVector
+from .boxes import centres, corners
+from .detector import Detector
+from .maskfiles import MaskFiles
+from .maskoutlines import MaskOutlines
 
 FIELDS = (
     *(Field("class", INTEGER), Field("name", TEXT), Field("score", REAL)),
@@ -28,7 +33,13 @@ _POLYGON = 3
 
 
 class DetectedObjects:
-    """Draws boxes on the ground and tells their fields."""
+    """Draws boxes on the ground and tells their fields.
+
+    Attributes:
+        geometry: type of the layer, for `OutputVector`.
+    """
+
+    geometry = POLYGONS
 
     def __init__(self, grid: Grid, reference: Reference, legend: Legend, turned: bool) -> None:
         """Take the grid of the image, its coordinate system, the classes, and whether boxes are turned."""
@@ -50,19 +61,24 @@ class DetectedObjects:
         """Write boxes in their order."""
         for start in range(0, len(boxes), _BATCH):
             progress.check()
-            part = boxes[start : start + _BATCH]
-            places = planar(corners(part).reshape(-1, 2), self._transform).reshape(-1, 4, 2)
-            out.write_shapes(self._columns(part, places), list(_outlines(places)))
+            self._write(out, boxes[start : start + _BATCH])
             progress.fraction(min(1.0, (start + _BATCH) / len(boxes)))
 
-    def _columns(self, boxes: np.ndarray, places: np.ndarray) -> list[np.ma.MaskedArray]:
+    def _write(self, out: OutputVector, boxes: np.ndarray) -> None:
+        places = self._places(boxes)
+        out.write_shapes(self._columns(boxes, self._areas(places), _pixels(boxes)), list(_outlines(places)))
+
+    def _places(self, boxes: np.ndarray) -> np.ndarray:
+        """Return the corners on the ground, shape (n, 4, 2)."""
+        return planar(corners(boxes).reshape(-1, 2), self._transform).reshape(-1, 4, 2)
+
+    def _columns(self, boxes: np.ndarray, areas: np.ndarray, pixels: np.ndarray) -> list[np.ma.MaskedArray]:
         names = [self._legend[value].name if value in self._legend else "" for value in boxes["class"].tolist()]
-        pixels = (boxes["y2"] - boxes["y1"]) * (boxes["x2"] - boxes["x1"])
         columns = [
             np.ma.MaskedArray(boxes["class"].astype("int64")),
             np.ma.MaskedArray(np.array(names, object), [not name for name in names]),
             np.ma.MaskedArray(boxes["score"].astype("float64")),
-            np.ma.masked_invalid(self._areas(places)),
+            np.ma.masked_invalid(areas),
             np.ma.MaskedArray(pixels),
         ]
         if self._turned:
@@ -76,6 +92,57 @@ class DetectedObjects:
         rings = np.concatenate((places, places[:, :1]), axis=1)
         found = self._ellipsoid.measure(rings.reshape(-1, 2), np.arange(0, 5 * len(places), 5))
         return np.array([self._ellipsoid.area(*pair) for pair in zip(found.areas.tolist(), found.turns.tolist())])
+
+
+class DetectedPoints(DetectedObjects):
+    """Draws the centres of boxes; the fields are those of the boxes."""
+
+    geometry = POINTS
+
+    def _write(self, out: OutputVector, boxes: np.ndarray) -> None:
+        rows, columns = centres(boxes)
+        x, y = planar(np.stack((columns, rows), axis=1), self._transform).T
+        out.write(self._columns(boxes, self._areas(self._places(boxes)), _pixels(boxes)), x, y)
+
+
+class DetectedOutlines(DetectedObjects):
+    """Draws the outlines of masks, and tells the area of these."""
+
+    geometry = MULTIPOLYGONS
+
+    def __init__(self, grid: Grid, reference: Reference, legend: Legend, masks: MaskFiles) -> None:
+        """Take what boxes need, and the masks that they name."""
+        super().__init__(grid, reference, legend, turned=False)
+        self._masks = masks
+        self._drawn = MaskOutlines(self._ellipsoid, self._transform)
+
+    def _write(self, out: OutputVector, boxes: np.ndarray) -> None:
+        outlines = self._drawn.of(map(self._masks.read, boxes["mask"].tolist()))
+        areas, pixels = (np.array(values, "float64") for values in zip(*((one.area, one.pixels) for one in outlines)))
+        out.write_shapes(self._columns(boxes, areas, pixels), [one.wkb for one in outlines])
+
+
+@contextmanager
+def drawn_objects(detector: Detector, geometry: str, masks: Sequence[Path]) -> Iterator[DetectedObjects]:
+    """Yield what draws the objects of a detector.
+
+    Args:
+        detector: tells the image and the classes.
+        geometry: boxes, points or outlines.
+        masks: files of the masks, for outlines.
+    """
+    image, turned = detector.source.stack, detector.head.facts.oriented
+    if geometry == "outlines":
+        with MaskFiles(masks) as files:
+            yield DetectedOutlines(image.grid, image.reference, detector.legend, files)
+    else:
+        kind = DetectedPoints if geometry == "points" else DetectedObjects
+        yield kind(image.grid, image.reference, detector.legend, turned)
+
+
+def _pixels(boxes: np.ndarray) -> np.ndarray:
+    found: np.ndarray = (boxes["y2"] - boxes["y1"]) * (boxes["x2"] - boxes["x1"])
+    return found
 
 
 def _outlines(places: np.ndarray) -> Iterator[bytes]:

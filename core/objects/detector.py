@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,12 @@ from ..rasters.narrowing import Narrowing
 from ..samples.mapmask import MapMask, open_mask
 from ..serving.imageadaptation import adapted
 from ..serving.servesettings import ServeSettings, TilingSettings
-from .boxes import NO_BOXES, boxes_of, centres, hulls
+from .boxes import NO_BOXES, NO_MASK, boxes_of, centres, hulls
 from .decoding import Decoder
+from .maskdecoding import MaskDecoder
+from .maskfiles import MaskFile
 from .overlappingtiles import OverlappingTile, cut_by_edges, taken
+from .unknownpixels import filled, known_pixels
 
 if TYPE_CHECKING:  # it imports TensorFlow
     from ..probing.compute import Compute
@@ -76,6 +79,8 @@ class Detector:
         decoder: reads what it returns.
         narrowing: brings pixels within what the model takes.
         mask: tells where objects are looked for; None for everywhere.
+        outlines: decodes the masks of objects; None where they are not asked for.
+        masks: takes the masks of the objects that are taken from tiles; None for none.
     """
 
     model: Model
@@ -88,13 +93,29 @@ class Detector:
     decoder: Decoder
     narrowing: Narrowing
     mask: MapMask | None
+    outlines: MaskDecoder | None = None
+    masks: MaskFile | None = None
+
+    def reset_counts(self) -> None:
+        """Count from zero on what is warned of at the end."""
+        self.decoder.full = 0
+        self.narrowing.reset()
+
+    def counts(self) -> dict[str, int]:
+        """Return what was counted, by name."""
+        return {"full": self.decoder.full, **self.narrowing.counts()}
+
+    def add_counts(self, counts: Mapping[str, int]) -> None:
+        """Add what was counted elsewhere."""
+        self.decoder.full += counts["full"]
+        self.narrowing.add(counts)
 
     def read(self, box: Box) -> Pixels | None:
         """Return the pixels of a tile; None where no object can have its centre in it."""
         grid = self.source.stack.grid
         inside: np.ndarray | None = None
-        within = box.intersection(grid.box)
         if self.mask is not None:
+            within = box.intersection(grid.box)
             inside = np.zeros((box.height, box.width), bool)
             rows, columns = (
                 slice(within.y - box.y, within.bottom - box.y),
@@ -110,19 +131,22 @@ class Detector:
             inside = ~missing if inside is None else inside & ~missing
             if not inside.any():
                 return None
-        pixels = self.source.with_gaps(pixels, box, PADDING)
-        if missing is not None and pixels.dtype.kind == "f":
-            pixels[missing] = np.nan_to_num(pixels[missing])
-        return Pixels(self.narrowing(pixels, missing)[None], inside)
+        known = known_pixels(box, grid.box, missing)
+        if not known.any():
+            return None
+        pixels = filled(self.source.with_gaps(pixels, box, PADDING), known)
+        return Pixels(self.narrowing(pixels, ~known)[None], inside)
 
     def boxes(self, tile: OverlappingTile, pixels: Pixels | None) -> np.ndarray:
-        """Return the boxes of the objects that are taken from a tile, in pixels of the image."""
+        """Return the boxes of the objects that are taken from a tile, in pixels of the image; their masks go to the file."""
         if pixels is None:
             return NO_BOXES
         box = tile.box
-        rows = self.decoder(self._outputs(pixels.image), box.height, box.width)
+        outputs = self._outputs(pixels.image)
+        rows, numbers = self.decoder.numbered(outputs[: len(self.head.all_outputs)], box.height, box.width)
         if self.classes is not None:
-            rows = rows[np.isin(rows[:, 5], list(self.classes))]
+            chosen = np.isin(rows[:, 5], list(self.classes))
+            rows, numbers = rows[chosen], numbers[chosen]
         found = boxes_of(rows)
         if not len(found):
             return NO_BOXES
@@ -130,6 +154,11 @@ class Detector:
         keep = taken(around, tile) & self._centred(found, box, pixels.inside)
         found["cut"] = cut_by_edges(around, tile)
         found = found[keep]
+        if self.outlines is not None:
+            within = box.intersection(self.source.stack.grid.box)
+            masks = self.outlines(outputs[-1], rows[keep, :4], numbers[keep], outputs[0], box, within)
+            # A trial has no file, but refuses what are no masks.
+            found["mask"] = self.masks.add(masks) if self.masks is not None else [NO_MASK for _ in masks]
         for name, shift in (("y1", box.y), ("y2", box.y), ("x1", box.x), ("x2", box.x)):
             found[name] += shift
         return found
@@ -187,7 +216,8 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
     model = with_batches(loaded.model)
     head = asked_head(parameters, model)
     sidecar = read_sidecar(model.path, split_tags(parameters.model_tagsets))
-    outputs = list(head.all_outputs)
+    outlines = MaskDecoder(head, model) if parameters.geometry == "outlines" else None
+    outputs = [*head.all_outputs, head.masks] if outlines is not None else list(head.all_outputs)
     sources = settle_sources(
         model, parameters.model_userplaceholders, settings.sources, sources, outputs[0], sidecar, progress
     )
@@ -210,6 +240,7 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
         Decoder(head, model.path, parameters.score, _most_objects(model, head), [item.value for item in classes]),
         Narrowing(sources[0].dtype, inputs.images[0].dtype),
         open_mask(parameters, stack.grid, stack.reference, stack.names[0], progress),
+        outlines,
     )
     _tell(detector, inputs, settings, parameters, progress)
     return detector
@@ -268,6 +299,15 @@ def asked_head(parameters: DetectObjects, model: Model) -> DetectorHead:
             head=head.describe(),
             what=Phrase(" and ").join(what for _, what in lacking),
             lacking=Phrase(" and ").join(field(key) for key, _ in lacking),
+        )
+    if parameters.geometry == "outlines" and not head.masks:
+        raise ModelError(
+            "{geometry} is outlines, but the model {model} returns no masks of objects: of its outputs ({outputs}), those of "
+            "the form {form} hold boxes only. Set {geometry} to boxes or points, or choose a model for instances.",
+            geometry=field("geometry"),
+            model=model.path,
+            outputs=described_outputs(model),
+            form=head.form,
         )
     return head
 
@@ -403,8 +443,14 @@ def _tell(
     remarks: Sequence[Any] = model.remarks
     for remark in remarks:
         progress.warning(remark)
-    if not detector.head.facts.maps and any(info.rank == 4 for info in model.outputs.values()):
-        progress.info("The model also returns masks of objects: they are not used, objects are written as boxes.")
+    if detector.head.masks and parameters.geometry != "outlines":
+        progress.info(
+            Phrase(
+                "The model also returns masks of the objects ({output}), which are not used: {geometry}=outlines writes them.",
+                output=detector.head.masks,
+                geometry=field("geometry"),
+            )
+        )
     unscaled = settings.model.scaling is None and parameters.images_scaling != "off"
     if detector.head.form in _SCALED and unscaled and metadata(model).scaling is None:
         progress.warning(

@@ -35,6 +35,7 @@ def write_errors(
     shapes: list[Any] = []
     classes: list[str] = []
     scores: list[float] = []
+    found, expected = _drawn(detections, objects), _drawn(objects, detections)
     missed = np.ones(len(objects), bool)
     for result in results:
         own = np.flatnonzero(detections.of_class(result.name))
@@ -44,39 +45,40 @@ def write_errors(
             if taken >= 0:
                 missed[taken] = False
             kinds.append(HIT if taken >= 0 else ALARM)
-            shapes.append(detections.shapes[place])
+            shapes.append(found[place])
             classes.append(result.name)
             scores.append(score)
     lost = np.flatnonzero(missed).tolist()
-    side = _usual_side(detections)
     kinds += [MISS] * len(lost)
-    shapes += [_square(objects.envelopes[place], side) if objects.points else objects.shapes[place] for place in lost]
+    shapes += [expected[place] for place in lost]
     classes += [objects.classes[place] for place in lost]
     columns: list[np.ma.MaskedArray] = [
         np.ma.MaskedArray(np.array(kinds, object)),
         np.ma.MaskedArray(np.array(classes, object), [not name for name in classes]),
         np.ma.MaskedArray(np.array([*scores, *[0.0] * len(lost)]), [False] * len(scores) + [True] * len(lost)),
     ]
-    geometry = ogr.wkbMultiPolygon if any(shape.GetGeometryCount() > 1 for shape in shapes if _several(shape)) else None
-    with OutputVector(staging, _FIELDS, detections.reference, progress, geometry or ogr.wkbPolygon) as out:
-        out.write_shapes(columns, [_wkb(shape, geometry is not None) for shape in shapes])
+    several = any(shape.GetGeometryType() == ogr.wkbMultiPolygon for shape in shapes)
+    kind = ogr.wkbMultiPolygon if several else ogr.wkbPolygon
+    with OutputVector(staging, _FIELDS, detections.reference, progress, kind) as out:
+        out.write_shapes(columns, [_wkb(shape, several) for shape in shapes])
         out.close()
 
 
-def _several(shape: Any) -> bool:
-    return bool(ogr.GT_Flatten(shape.GetGeometryType()) == ogr.wkbMultiPolygon)
-
-
 def _wkb(shape: Any, several: bool) -> bytes:
-    flat = shape.Clone()
-    flat.FlattenTo2D()
-    flat = ogr.ForceToMultiPolygon(flat) if several else ogr.ForceToPolygon(flat)
-    return bytes(flat.ExportToWkb(ogr.wkbNDR))
+    return bytes((ogr.ForceToMultiPolygon(shape.Clone()) if several else shape).ExportToWkb(ogr.wkbNDR))
 
 
-def _usual_side(detections: AssessedObjects) -> float:
-    """Return the median of the longer sides of the detections; 1 without any."""
-    sides = (detections.envelopes[:, 2:] - detections.envelopes[:, :2]).max(axis=1) if len(detections) else np.ones(1)
+def _drawn(objects: AssessedObjects, others: AssessedObjects) -> Sequence[Any]:
+    """Return the shapes of objects; points become squares as large as most of the others."""
+    if not objects.points:
+        return objects.shapes
+    side = _usual_side(others)
+    return [_square(envelope, side) for envelope in objects.envelopes]
+
+
+def _usual_side(objects: AssessedObjects) -> float:
+    """Return the median of the longer sides; 1 without any objects."""
+    sides = (objects.envelopes[:, 2:] - objects.envelopes[:, :2]).max(axis=1) if len(objects) else np.ones(1)
     return float(np.median(sides))
 
 

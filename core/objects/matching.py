@@ -31,6 +31,11 @@ class Pairs:
     objects: np.ndarray
     overlaps: np.ndarray
 
+    def turned(self) -> Pairs:
+        """Return the pairs with detections and objects exchanged."""
+        order = np.lexsort((self.detections, self.objects))
+        return Pairs(self.objects[order], self.detections[order], self.overlaps[order])
+
     def at_least(self, overlap: float) -> Pairs:
         """Return the pairs that overlap by a share or more."""
         kept = self.overlaps >= min(overlap, _ALMOST_ONE)

@@ -56,7 +56,7 @@ def overlapping(detections: Sequence[Any], objects: Sequence[Any], envelopes: np
     """Return the pairs of polygons that overlap, with their intersection divided by their union.
 
     Args:
-        detections, objects: OGR's geometries.
+        detections, objects: OGR's geometries, valid ones.
         envelopes, others: x1, y1, x2, y2 of each of them.
     """
     left, right = joined(envelopes, others)
@@ -64,7 +64,9 @@ def overlapping(detections: Sequence[Any], objects: Sequence[Any], envelopes: np
     common = np.prod(np.clip(np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2]), 0, None), axis=1)
     areas, sizes = (np.array([shape.GetArea() for shape in shapes]) for shapes in (detections, objects))
     boxes, rectangles = (_are_boxes(*pair) for pair in ((areas, envelopes), (sizes, others)))
-    for place in np.flatnonzero(~(boxes[left] & rectangles[right])).tolist():
+    surfaces = (areas[left] > 0) & (sizes[right] > 0)
+    common[~surfaces] = 0.0
+    for place in np.flatnonzero(surfaces & ~(boxes[left] & rectangles[right])).tolist():
         shape = detections[left[place]].Intersection(objects[right[place]])
         common[place] = 0.0 if shape is None else shape.GetArea()
     union = areas[left] + sizes[right] - common
@@ -83,7 +85,7 @@ def containing(detections: Sequence[Any], objects: Sequence[Any], envelopes: np.
     boxes = _are_boxes(areas, envelopes)
     kept = np.ones(len(left), bool)
     for place in np.flatnonzero(~boxes[left]).tolist():
-        kept[place] = detections[left[place]].Intersects(objects[right[place]])
+        kept[place] = areas[left[place]] > 0 and detections[left[place]].Intersects(objects[right[place]])
     left, right = left[kept], right[kept]
     middle, sides = (envelopes[:, :2] + envelopes[:, 2:]) / 2, envelopes[:, 2:] - envelopes[:, :2]
     away = np.abs(others[right, :2] - middle[left]) / np.where(sides[left] > 0, sides[left], 1)

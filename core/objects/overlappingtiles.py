@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -57,24 +58,75 @@ def region_around(wanted: Box, image: Box, width: int, height: int, overlap: int
     return Box(x, y, wanted.right + overlap - x, wanted.bottom + overlap - y).intersection(image)
 
 
-def overlapping_tiles(region: Box, width: int, height: int, overlap: int) -> list[OverlappingTile]:
-    """Return the tiles of a region, row by row; they share the overlap or some pixels more.
+@dataclass(frozen=True)
+class TileLattice:
+    """Tiles of a region, in columns and rows, that share the overlap or some pixels more.
 
-    Args:
+    Attributes:
         region: pixels of the image.
         width, height: of each tile.
         overlap: pixels that neighbours share at least; smaller than the tiles.
     """
-    return [
-        OverlappingTile(Box(region.x + x, region.y + y, width, height), (left, right, above, below))
-        for y, above, below in _places(region.height, height, overlap)
-        for x, left, right in _places(region.width, width, overlap)
-    ]
+
+    region: Box
+    width: int
+    height: int
+    overlap: int
+
+    @cached_property
+    def _columns(self) -> list[tuple[int, int, int]]:
+        return list(_places(self.region.width, self.width, self.overlap))
+
+    @cached_property
+    def _rows(self) -> list[tuple[int, int, int]]:
+        return list(_places(self.region.height, self.height, self.overlap))
+
+    @property
+    def box(self) -> Box:
+        """All tiles, as columns and rows of them."""
+        return Box(0, 0, len(self._columns), len(self._rows))
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Pixels from a tile to the next, across and down."""
+        return _step(self.width, self.overlap), _step(self.height, self.overlap)
+
+    def tiles(self, part: Box) -> list[OverlappingTile]:
+        """Return the tiles in some columns and rows, row by row."""
+        return [
+            OverlappingTile(
+                Box(self.region.x + x, self.region.y + y, self.width, self.height), (left, right, above, below)
+            )
+            for y, above, below in self._rows[part.y : part.bottom]
+            for x, left, right in self._columns[part.x : part.right]
+        ]
+
+    def numbers(self, part: Box) -> np.ndarray:
+        """Return the numbers of the same tiles among all, row by row, int64."""
+        rows, columns = np.arange(part.y, part.bottom), np.arange(part.x, part.right)
+        return np.asarray(rows[:, None] * len(self._columns) + columns, "int64").reshape(-1)
+
+    def pixels(self, part: Box) -> Box:
+        """Return the pixels of the region, counted from its corner, that the same tiles cover."""
+        (x, *_), (y, *_) = self._columns[part.x], self._rows[part.y]
+        (right, *_), (bottom, *_) = self._columns[part.right - 1], self._rows[part.bottom - 1]
+        covered = Box(x, y, right + self.width - x, bottom + self.height - y)
+        return covered.intersection(Box(0, 0, self.region.width, self.region.height))
+
+
+def overlapping_tiles(region: Box, width: int, height: int, overlap: int) -> list[OverlappingTile]:
+    """Return all tiles of a region, row by row; see `TileLattice` for the arguments."""
+    lattice = TileLattice(region, width, height, overlap)
+    return lattice.tiles(lattice.box)
+
+
+def _step(size: int, overlap: int) -> int:
+    return (size - overlap) // LATTICE * LATTICE or size - overlap
 
 
 def _places(length: int, size: int, overlap: int) -> Iterator[tuple[int, int, int]]:
     """Yield where each tile begins along an axis, and the pixels that it shares with that before and that behind."""
-    step = (size - overlap) // LATTICE * LATTICE or size - overlap
+    step = _step(size, overlap)
     count = 1 + max(0, -(-(length - size) // step))
     starts = [min(number * step, max(0, length - size)) for number in range(count)]
     for number, start in enumerate(starts):

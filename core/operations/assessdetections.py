@@ -45,8 +45,8 @@ class AssessDetections(Operation):
     detections: LayerSource = voc.vector(
         "in",
         "Detected objects",
-        "Polygons with a class and a score, as otbtf:detectobjects writes them.",
-        geometry="polygon",
+        "Polygons or points with a class and a score, as otbtf:detectobjects writes them. Points need a reference of "
+        "polygons.",
     )
     in_field: str = voc.attribute(
         "in.field",
@@ -78,6 +78,7 @@ class AssessDetections(Operation):
         "Raster in which the objects were detected. Objects of the reference with their centre outside of it are left out, "
         "and counted. Default: all take part.",
         required=False,
+        section=sections.LABELS,
     )
     score: float = voc.number(
         "score",
@@ -93,7 +94,7 @@ class AssessDetections(Operation):
         "iou",
         "Smallest overlap of a hit",
         "Share by which a detection and an object of the reference overlap at least (area of intersection divided by that of "
-        "union). A point is hit by a detection that contains it.",
+        "union). For points, of the detections or of the reference, a hit is a point in a polygon, without this share.",
         default=0.5,
         minimum=0.01,
         maximum=1.0,
@@ -109,7 +110,7 @@ class AssessDetections(Operation):
         "out.errors",
         "Hits, misses and false alarms",
         "Layer of the detections that are hits or false alarms, and of the objects of the reference that are missed. A "
-        "missed point is a square as large as most detections.",
+        "point is a square as large as most polygons.",
         required=False,
         geometry="polygon",
     )

@@ -22,7 +22,8 @@ class CreateExampleData(Operation):
         "classes differ more in texture than in spectrum, so a model benefits from a receptive field larger than one "
         "pixel.\n\n"
         "Two orthophotos of 0.5 m, and layers of the boxes of all trees and houses in them, are for detectors: one to train, "
-        "the other to assess."
+        "the other to assess. Polygons of all fields (farmland and grassland) of the scene are for the template "
+        "field_boundaries."
     )
     RUN = "exampledata.datacreation:create_example_data"
 

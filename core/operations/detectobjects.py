@@ -1,4 +1,4 @@
-"""DetectObjects: the objects in an image as boxes, by a detector."""
+"""DetectObjects: the objects in an image, by a detector."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from ..parameters.detectorheads import FORMS, ORDERS, SCALES
 from ..parameters.maskgroup import Masked
 from ..parameters.operation import Group, NumberResult, Operation, TextResult
 from ..parameters.servedmodel import images_pixelsize, images_scaling
-from ..parameters.sharedgroups import Memory
+from ..parameters.sharedgroups import PARTS_RESULTS, LayerParts, Memory
 from ..parameters.vectorsource import LayerSource
+
+GEOMETRIES = ("boxes", "points", "outlines")
 
 _FORMS = ". ".join(f"{name}: {form.meaning}" for name, form in FORMS.items())
 
@@ -160,19 +162,20 @@ class _Mask(Masked):
 
 
 @dataclass(frozen=True)
-class DetectObjects(Operation, _Mask, Memory, _Choice, _Detector):
+class DetectObjects(Operation, LayerParts, _Mask, Memory, _Choice, _Detector):
     """An image through a detector, tile by tile, into a layer in which each object is once."""
 
     TITLE = "Detect objects"
     GROUP = "inference"
     DESCRIPTION = (
-        "Finds the objects in an image of any size with a detector, and writes a layer of their boxes, with class, name, "
-        "score and size.\n\n"
+        "Finds the objects in an image of any size with a detector, and writes a layer of their boxes, centres or "
+        "outlines, with class, name, score and size.\n\n"
         "Detectors are those of TensorFlow's Object Detection API, KerasHub, KerasCV and torchvision, and ONNX exports of "
         "YOLO. The image is given to the model in tiles that overlap. An object that the edge of a tile cuts is taken "
         "from the neighbour that sees it whole, and each object is kept once."
     )
     RESULTS = (
+        *PARTS_RESULTS,
         NumberResult("objects", "Number of objects"),
         NumberResult("classes", "Number of classes"),
         NumberResult("overlap", "Overlap of tiles in pixels"),
@@ -182,9 +185,15 @@ class DetectObjects(Operation, _Mask, Memory, _Choice, _Detector):
     NEEDS_ENGINE = True
     OPENS_FIRST = True
 
-    out: str = voc.vector_out(
-        "out", "Objects", "The boxes of the objects, in the image's coordinate system.", geometry="polygon"
+    geometry: str = voc.choice(
+        "geometry",
+        "Geometry of objects",
+        "boxes: of the detector. points: the centres of the boxes. outlines: of the objects' masks, only with a model that "
+        "returns masks; area and pixels are then those of the outlines.",
+        GEOMETRIES,
+        section=sections.SETTINGS,
     )
+    out: str = voc.vector_out("out", "Objects", "The objects, in the image's coordinate system.")
     out_report: str | None = shared.report("HTML page with the number of objects and the scores of each class.")
 
     def __post_init__(self) -> None:

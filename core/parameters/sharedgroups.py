@@ -113,19 +113,21 @@ class _Cluster(Group):
     cluster_tls: str | None = shared.cluster_tls()
 
 
-@dataclass(frozen=True)
-class Parts(_Cluster, Overviews):
-    """Which parts of a run are computed, and where, for operations that have `PartialOutput` too."""
-
-    part: str = voc.text(
+def _part(out: str) -> Any:
+    return voc.text(
         "part",
         "Part of the run",
         "Compute some of the parts of a run that several processes or machines share: INDEX/COUNT, such as 3/64, counted "
-        "from 0; auto for index and count of a SLURM job array; auto/COUNT for the index of SLURM or Kubernetes. OUT must "
-        "be a .vrt; the last run writes it. Empty: not in parts.",
+        f"from 0; auto for index and count of a SLURM job array; auto/COUNT for the index of SLURM or Kubernetes. {out} "
+        "Empty: not in parts.",
         advanced=True,
         section=sections.SPEED,
     )
+
+
+@dataclass(frozen=True)
+class _Parts(_Cluster):
+    part: str = _part("OUT must be a .vrt; the last run writes it.")
     resume: bool = voc.boolean(
         "resume",
         "Resume",
@@ -137,7 +139,6 @@ class Parts(_Cluster, Overviews):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        outputs = output_paths(self)
         if self.part.strip():
             check_part_share(self.part)
         if self.part.strip() and self.cluster:
@@ -148,11 +149,20 @@ class Parts(_Cluster, Overviews):
             )
         if not self.cluster and (self.cluster_partsize or self.cluster_tls):
             raise needs_cluster("cluster_partsize" if self.cluster_partsize else "cluster_tls")
-        for name, out in outputs.items():
+        for name, out in output_paths(self).items():
             if self.part.strip() or self.resume:
                 check_parts_place(out, field("part" if self.part.strip() else "resume"), field(name))
             elif self.cluster:
                 check_parts_place(out, field("cluster"), field(name), of_this_machine=is_local(self.cluster))
+
+
+@dataclass(frozen=True)
+class Parts(_Parts, Overviews):
+    """Which parts of a run are computed, and where, for operations that have `PartialOutput` too."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, out in output_paths(self).items():
             if self.part.strip() and not out.lower().endswith(".vrt"):
                 raise ParameterError(
                     "{part} is {part2}, but {name} is {out}: with {part} it must be a .vrt, which refers to the "
@@ -163,6 +173,22 @@ class Parts(_Cluster, Overviews):
                     out=out,
                     resume=field("resume"),
                 )
+
+
+@dataclass(frozen=True)
+class LayerParts(_Parts):
+    """The same for operations that compute the features of a layer tile by tile."""
+
+    cluster_partsize: int | None = voc.integer(
+        "cluster.partsize",
+        "Cluster: part size",
+        "Width and height of the parts, in pixels of the image; parts consist of whole tiles. Default: 4096, or less for a "
+        "small image.",
+        minimum=SMALLEST_PART,
+        advanced=True,
+        section=sections.SPEED,
+    )
+    part: str = _part("The run that computes the last part writes OUT.")
 
 
 @dataclass(frozen=True)

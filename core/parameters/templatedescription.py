@@ -44,6 +44,14 @@ class Geometry:
         )
 
 
+_WORDS = {
+    "sparse_categorical_crossentropy": "categorical_crossentropy",
+    "mean_absolute_error": "mae",
+    "mean_squared_error": "mse",
+}
+"""The words of LOSS for Keras's names of losses."""
+
+
 @dataclass(frozen=True)
 class Template:
     """One template.
@@ -82,6 +90,11 @@ class Template:
     options: tuple[str, ...] = ()
     series: bool = False
     remark: str = ""
+
+    @property
+    def loss_word(self) -> str:
+        """Its loss as LOSS names it."""
+        return _WORDS.get(self.loss, self.loss)
 
     @property
     def takes(self) -> tuple[str, ...]:

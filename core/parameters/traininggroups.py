@@ -255,10 +255,10 @@ class Fitting(Group):
     loss: str = voc.choice(
         "loss",
         "Loss",
-        "auto: categorical_crossentropy for classes, binary_crossentropy for one probability, mse for values or what suits "
-        "the template, centernet for a detector. tanimoto is for shares between 0 and 1, as of the template field_boundaries. "
-        "focal emphasizes samples that are difficult to classify, dice classes with few pixels; mae and huber are less "
-        "sensitive to outliers than mse.",
+        "auto: the loss that the model was trained by before, or that suits the template; otherwise categorical_crossentropy for "
+        "classes, binary_crossentropy for one probability, mse for values. A detector has centernet. tanimoto is for shares "
+        "between 0 and 1, as of the template field_boundaries. focal emphasizes samples that are difficult to classify, dice "
+        "classes with few pixels; mae and huber are less sensitive to outliers than mse.",
         LOSSES,
         section=sections.TRAINING,
         advanced=True,

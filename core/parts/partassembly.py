@@ -22,8 +22,9 @@ from ..geometry.grid import Box, Grid
 from ..rasters.inmemory import NO_PLACE
 from ..rasters.pixeltypes import gdal_type
 from ..rasters.rasterreference import Reference
-from .partplan import PartPlan, PlannedRaster
+from .partplan import PartPlan
 from .partsfolder import PartsFolder
+from .rasterplan import PlannedRaster
 
 _MOST_COPIED = 2048
 """The largest width and height of what is copied at a time."""
@@ -100,7 +101,7 @@ def virtual_text(
     found = [first]
     for band, rest in enumerate(others, 1):
         for number, place in places:
-            file = folder.part(number, raster.name)
+            file = folder.part(number, raster.file)
             name = f"{folder.path.name}/{file.name}" if beside else str(file)
             found.append(_source(name, beside, band, place, kind, blocks[number]))
         found += [_END_OF_BAND, rest]

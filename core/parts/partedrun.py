@@ -14,8 +14,7 @@ from ..cluster.pools import opened_pool
 from ..machine.memory import gdal_cache
 from ..parameters.partshare import PartShare, part_share
 from ..phrases import Phrase
-from .askedoutputs import AskedOutputs
-from .partedwork import OpenWork
+from .partedoutput import PartedOperation, PartedOutput
 from .partnotes import PartNote
 from .partsfolder import PartsFolder
 from .partsoncluster import (
@@ -28,10 +27,6 @@ from .partsoncluster import (
     release_on_worker,
 )
 from .partsrun import PartsRun, agreed_run
-from .wholeoutput import whole_output
-
-_COMPUTING = 0.95
-"""The share of the progress until the raster that parts are copied into is closed and checked."""
 
 Arrived = Callable[[int, PartNote], None]
 Compute = Callable[[Sequence[int], Arrived, Progress], None]
@@ -43,55 +38,54 @@ def wants_parts(parameters: Any) -> bool:
     return bool(parameters.part.strip() or parameters.resume or parameters.cluster)
 
 
-def run_in_parts(parameters: Any, open_work: OpenWork, packages: Sequence[str], progress: Progress) -> dict[str, Any]:
+def run_in_parts(parameters: Any, operation: PartedOperation, progress: Progress) -> dict[str, Any]:
     """Compute the parts that a run is asked for, and the whole output where these were the last.
 
     Args:
         parameters: of the operation.
-        open_work: opens its inputs, here and on workers.
-        packages: that decide values, by the names of their modules.
+        operation: what it is.
         progress: told how far all is.
 
     Raises:
         OtbtfError: bad input, as far as possible before work starts; or the parts that are there belong to another run.
         Cancelled: `progress` asked to stop; parts that are done are kept.
     """
-    asked = AskedOutputs.of(parameters)
+    asked = operation.outputs(parameters)
     if parameters.cluster:
-        return _run_on_cluster(parameters, asked, open_work, packages, progress)
+        return _run_on_cluster(parameters, asked, operation, progress)
     share = part_share(parameters.part, os.environ)
-    run = agreed_run(parameters, open_work(parameters, progress), asked, share.count, None, progress)
+    run = agreed_run(parameters, operation.open_work(parameters, progress), asked, share.count, None, progress)
     with gdal_cache(run.plan.cache):
         notes = _complete(run, asked, share, parameters.resume, partial(_compute_here, run), progress)
-    if not asked.virtual:
+    if not asked.virtual and len(notes) == len(run.plan.parts):
         _leave(run, True, progress)
-    return _results(run, asked, notes)
+    return _results(run, notes)
 
 
 def _run_on_cluster(
-    parameters: Any, asked: AskedOutputs, open_work: OpenWork, packages: Sequence[str], progress: Progress
+    parameters: Any, asked: PartedOutput, operation: PartedOperation, progress: Progress
 ) -> dict[str, Any]:
     try:
-        run, notes = _run_by_workers(parameters, asked, open_work, packages, progress)
+        run, notes = _run_by_workers(parameters, asked, operation, progress)
     finally:  # of workers that died while nobody began another part
-        ownership.remove_abandoned(PartsFolder(asked.paths["out"]).path)
+        ownership.remove_abandoned(PartsFolder(asked.out).path)
     if not asked.virtual:
-        referred = run.plan.overviews or Path(asked.paths["out"]).with_suffix(".vrt").exists()
-        _leave(run, parameters.resume or referred, progress)
-    return _results(run, asked, notes)
+        _leave(run, parameters.resume or asked.shares(run.plan), progress)
+    return _results(run, notes)
 
 
 def _run_by_workers(
-    parameters: Any, asked: AskedOutputs, open_work: OpenWork, packages: Sequence[str], progress: Progress
+    parameters: Any, asked: PartedOutput, operation: PartedOperation, progress: Progress
 ) -> tuple[PartsRun, Sequence[PartNote]]:
     """Have workers compute the parts that are missing, and make the whole; return the run, and the notes of its parts."""
     check_travel(parameters)
-    beside = Path(asked.paths["out"]).absolute().parent
+    beside = Path(asked.out).absolute().parent
     side = parameters.cluster_partsize
     with opened_pool(parameters.cluster, parameters.cluster_tls, beside, progress) as pool:
-        followed, team = parameters_of_parts(parameters, pool, packages, progress)
-        run = agreed_run(followed, open_work(followed, progress), asked, pool.workers(), side, progress)
-        given = assignment(followed, open_work, run, team, pool)
+        followed, team = parameters_of_parts(parameters, pool, operation.packages, progress)
+        work = operation.open_work(followed, progress)
+        run = agreed_run(followed, work, asked, pool.workers(), side, progress)
+        given = assignment(followed, operation, run, team, pool)
         check_workers(given, pool, progress)
 
         def compute(todo: Sequence[int], arrived: Arrived, progress: Progress) -> None:
@@ -132,7 +126,7 @@ def _compute_here(run: PartsRun, todo: Sequence[int], arrived: Arrived, progress
 
 
 def _complete(
-    run: PartsRun, asked: AskedOutputs, share: PartShare, thoroughly: bool, compute: Compute, progress: Progress
+    run: PartsRun, asked: PartedOutput, share: PartShare, thoroughly: bool, compute: Compute, progress: Progress
 ) -> Sequence[PartNote]:
     """Compute the parts of a share that are not done, and the whole where none is missing; return the notes of all done.
 
@@ -150,12 +144,13 @@ def _complete(
     todo = [number for number in mine if number not in notes]
     progress.info(
         Phrase(
-            "{path}: {count} parts of {part} x {part2} outputs; this run computes {mine} of them; {mine2} "
+            "{path}: {count} parts of {part} x {part2} {unit}; this run computes {mine} of them; {mine2} "
             "are already done.",
             path=run.folder.path,
             count=count,
             part=run.plan.part[0],
             part2=run.plan.part[1],
+            unit=asked.unit,
             mine=len(mine),
             mine2=len(mine) - len(todo),
         )
@@ -164,7 +159,7 @@ def _complete(
         for number in todo:  # else who computes it would take its note for true
             run.folder.note(number).unlink(missing_ok=True)
     if share.count > 1:
-        compute(todo, notes.__setitem__, progress)
+        compute(todo, notes.__setitem__, Part(progress, 0.0, asked.computing))
         notes = {number: note for number in range(count) if (note := run.note(number))}
         todo = []
     if len(notes) + len(todo) < count:
@@ -175,11 +170,12 @@ def _complete(
                 "last part writes {paths}.",
                 missing=missing,
                 count=count,
-                paths=asked.paths["out"],
+                paths=asked.out,
             )
         )
+        progress.fraction(1.0)
         return list(notes.values())
-    with whole_output(run, asked, progress) as whole:
+    with run.maker.whole(progress) as whole:
         for number, note in notes.items():
             whole.arrived(number, note, progress)
 
@@ -188,22 +184,13 @@ def _complete(
             whole.arrived(number, note, progress)
 
         if todo:
-            compute(todo, arrived, Part(progress, 0.0, 1.0 if asked.virtual else _COMPUTING))
+            compute(todo, arrived, Part(progress, 0.0, asked.computing))
         whole.finish(progress)
         progress.fraction(1.0)
     return list(notes.values())
 
 
-def _results(run: PartsRun, asked: AskedOutputs, notes: Sequence[PartNote]) -> dict[str, Any]:
+def _results(run: PartsRun, notes: Sequence[PartNote]) -> dict[str, Any]:
     """Return the results of the operation."""
-    missing = len(run.plan.parts) - len(notes)
-    counts = {} if missing else run.computer.counts(sum(note.without_data for note in notes))
-    return {
-        **{key: None if missing else path for key, path in asked.results.items()},
-        "width": run.plan.box.width,
-        "height": run.plan.box.height,
-        "parts.done": len(notes),
-        "parts.missing": missing,
-        **run.computer.results(),
-        **counts,
-    }
+    counts = {"parts.done": len(notes), "parts.missing": len(run.plan.parts) - len(notes)}
+    return {**run.maker.results(notes), **counts}

@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
-
-from osgeo import gdal
 
 from ..base.jsonvalues import Json, OddJson, read
 from ..base.progress import Progress
-from ..files.gdalcalls import collected_errors
 from ..files.staging import write_text_file
-from .partedwork import Counted
+from .partedwork import MadePart
 from .partplan import PartPlan
 from .partsfolder import PartsFolder
 
@@ -29,20 +27,17 @@ class FileNote:
     Attributes:
         bytes: its size.
         sha256: of its content.
-        block: width and height of its blocks.
+        block: width and height of its blocks, where it is a raster.
     """
 
     bytes: int
     sha256: str
-    block: tuple[int, int]
+    block: tuple[int, int] | None
 
     @classmethod
-    def of(cls, file: Path) -> FileNote:
+    def of(cls, file: Path, block: tuple[int, int] | None) -> FileNote:
         """Return the note of a file."""
-        with collected_errors():
-            dataset = gdal.Open(str(file))  # a band does not outlive it
-            width, height = dataset.GetRasterBand(1).GetBlockSize()
-        return cls(file.stat().st_size, _digest(file), (width, height))
+        return cls(file.stat().st_size, _digest(file), block)
 
 
 @dataclass(frozen=True)
@@ -51,26 +46,23 @@ class PartNote:
 
     Attributes:
         plan: digest of the plan that it follows.
-        files: one for each raster of the output.
-        replaced, clipped: values that its pixel type does not hold; see `core.rasters.conversion.Converter`.
-        without_data: pixels that are no-data, where the operation counts them.
+        files: one for each of the plan.
+        counts: see `core.parts.partedwork.MadePart`.
         seconds: that it took.
         host: name of the machine.
     """
 
     plan: str
     files: tuple[FileNote, ...]
-    replaced: int
-    clipped: int
-    without_data: int
+    counts: Mapping[str, int]
     seconds: float
     host: str
 
     @classmethod
-    def of(cls, plan: PartPlan, files: Sequence[FileNote], counted: Counted, seconds: float) -> PartNote:
-        """Return the note of a part."""
-        counts = counted.replaced, counted.clipped, counted.without_data
-        return cls(plan.digest, tuple(files), *counts, round(seconds, 3), socket.gethostname())
+    def of(cls, plan: PartPlan, files: Sequence[Path], made: MadePart, seconds: float) -> PartNote:
+        """Return the note of a part, of which these are the files."""
+        noted = tuple(FileNote.of(*each) for each in zip_longest(files, made.blocks))
+        return cls(plan.digest, noted, dict(made.counts), round(seconds, 3), socket.gethostname())
 
     def write(self, place: Path, progress: Progress) -> None:
         """Write the note, whole or not at all.
@@ -93,8 +85,8 @@ def valid_note(folder: PartsFolder, plan: PartPlan, number: int, thoroughly: boo
     """
     try:
         note = _read(folder.note(number))
-        same = note.plan == plan.digest and len(note.files) == len(plan.rasters)
-        pairs = zip((folder.part(number, raster.name) for raster in plan.rasters), note.files)
+        same = note.plan == plan.digest and len(note.files) == len(plan.files)
+        pairs = zip((folder.part(number, end) for end in plan.files), note.files)
         return note if same and all(_holds(*pair, thoroughly) for pair in pairs) else None
     except (OSError, OddJson):  # not there, or damaged: the part is computed again
         return None
@@ -109,17 +101,18 @@ def _read(place: Path) -> PartNote:
     return PartNote(
         found["plan"].text(),
         tuple(map(_read_file, found["files"].items())),
-        found["replaced"].whole(0),
-        found["clipped"].whole(0),
-        found["without_data"].whole(0),
+        {name: count.whole(0) for name, count in found["counts"].fields()},
         found["seconds"].number(0, 1e9),
         found["host"].text(),
     )
 
 
 def _read_file(found: Json) -> FileNote:
-    width, height = (item.whole(1) for item in found["block"].exactly(2))
-    return FileNote(found["bytes"].whole(0), found["sha256"].text(), (width, height))
+    block, size = found.get("block"), None
+    if block is not None:
+        width, height = (item.whole(1) for item in block.exactly(2))
+        size = width, height
+    return FileNote(found["bytes"].whole(0), found["sha256"].text(), size)
 
 
 def _digest(file: Path) -> str:

@@ -1,7 +1,7 @@
 """The folder of the parts of one output: `map.parts` beside `map.vrt`, or beside `map.tif` that is made of the same parts.
 
 It holds `plan.json`, which the first run makes, and for each part that is done `part-00003.tif` and its note; of an
-operation with a second output, `part-00003.confmap.tif` as well. Any number
+operation with a second output, `part-00003.confmap.tif` as well; of a layer of objects, `part-00003.boxes.npy`. Any number
 of processes and machines work in it at a time, without a lock: the plan is linked to its place, which fails if there is
 one; parts and notes are renamed into theirs.
 """
@@ -143,20 +143,20 @@ class PartsFolder:
                 "{path} was removed or replaced while this run computed a part of it: run again.", path=self.path
             )
 
-    def part(self, number: int, name: str = "out") -> Path:
-        """Return the path of a part of the output whose parameter's field is `name`."""
-        return self.path / f"part-{number:05d}{'' if name == 'out' else f'.{name}'}.tif"
+    def part(self, number: int, end: str) -> Path:
+        """Return the path of a file of a part; the plan has the ends of their names."""
+        return self.path / f"part-{number:05d}.{end}"
 
     def note(self, number: int) -> Path:
         """Return the path of a part's note."""
-        return self.part(number).with_suffix(".json")
+        return self.part(number, "json")
 
     def remove(self, plan: PartPlan) -> None:
         """Remove the parts of a plan, and the folder if nothing else lies in it; the plan first, so that no run follows it."""
         self.check_still(plan)
         (self.path / PLAN).unlink(missing_ok=True)
         for number in range(len(plan.parts)):
-            for file in (self.note(number), *(self.part(number, raster.name) for raster in plan.rasters)):
+            for file in (self.note(number), *(self.part(number, end) for end in plan.files)):
                 file.unlink(missing_ok=True)
         ownership.remove_abandoned(self.path)
         with contextlib.suppress(OSError):  # something else lies in it

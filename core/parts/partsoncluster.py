@@ -25,8 +25,7 @@ from ..files.staging import Staging
 from ..machine.memory import MB, budget, gdal_cache
 from ..phrases import Phrase
 from ..rasters.inmemory import Opened, name_of
-from .askedoutputs import AskedOutputs
-from .partedwork import OpenWork
+from .partedoutput import PartedOperation
 from .partnotes import PartNote
 from .partsfolder import PartsFolder
 from .partsrun import PartsRun, follow_plan
@@ -45,7 +44,7 @@ class Assignment:
 
     Attributes:
         parameters: of the operation.
-        open_work: opens its inputs.
+        operation: what it is.
         run: stands for this run; another one of the same plan may have another folder.
         digest: of the plan that lies in the folder of parts.
         shares: of workers in their machines, by name.
@@ -53,7 +52,7 @@ class Assignment:
     """
 
     parameters: Any
-    open_work: OpenWork
+    operation: PartedOperation
     run: str
     digest: str
     shares: Mapping[str, Share]
@@ -122,13 +121,13 @@ def _datasets(value: Any) -> Iterator[gdal.Dataset]:
             yield from _datasets(getattr(value, each.name))
 
 
-def assignment(parameters: Any, open_work: OpenWork, run: PartsRun, team: Team, pool: Pool) -> Assignment:
+def assignment(parameters: Any, operation: PartedOperation, run: PartsRun, team: Team, pool: Pool) -> Assignment:
     """Return what workers must know to follow a run."""
     let_datasets_travel()
     shares = team.shares()
     if list(shares) == [""]:
         shares = {"": dataclasses.replace(shares[""], cores=max(1, shares[""].cores // pool.workers()))}
-    return Assignment(parameters, open_work, uuid.uuid4().hex, run.plan.digest, shares, pool.apart)
+    return Assignment(parameters, operation, uuid.uuid4().hex, run.plan.digest, shares, pool.apart)
 
 
 def check_workers(given: Assignment, pool: Pool, progress: Progress) -> None:
@@ -171,7 +170,7 @@ def compute_on(
     """
     names = {}
     for number in todo:
-        box = run.plan.parts[number]
+        box = run.maker.place(number)
         names[number] = Phrase(
             "Part {number} (columns {left} to {right}, rows {top} to {bottom})",
             number=number,
@@ -251,8 +250,8 @@ class _Follower:
         self._stack.enter_context(private_copies(self.progress))
         self._stack.enter_context(watched(self.progress))
         parameters = given.parameters
-        asked = AskedOutputs.of(parameters)
-        folder = PartsFolder(asked.paths["out"])
+        asked = given.operation.outputs(parameters)
+        folder = PartsFolder(asked.out)
         plan = folder.plan()
         if plan is None or plan.digest != given.digest:
             raise ParameterError(
@@ -261,7 +260,7 @@ class _Follower:
                 path=folder.path,
                 out=field("out"),
             )
-        work = given.open_work(parameters, self.progress)
+        work = given.operation.open_work(parameters, self.progress)
         return follow_plan(parameters, work, asked, folder, plan, work.identity(asked.virtual), self.progress)
 
     def compute(self, number: int, progress: Progress) -> PartNote:

@@ -14,7 +14,7 @@ from ..parameters.rasteroutputs import output_paths, results_of
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.rasteroutput import OutputRaster, creation_options, driver_for
 from ..rasters.rasterreference import Reference
-from .partedwork import RasterForm
+from .rasterwork import RasterForm
 
 
 class RasterSet:

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from typing import Protocol
 
 from ..base.progress import Progress
 from ..errors import field
 from ..files.staging import Staging
 from ..rasters.outputfields import OUT_FIELDS
 from ..rasters.rasteroutput import OutputRaster, driver_for
-from .askedoutputs import AskedOutputs
+from .askedrasters import AskedRasters
+from .followedrasters import FollowedRasters
 from .partassembly import PartsCopier, copied_side, virtual_text, write_virtual
+from .partedoutput import Whole
 from .partnotes import PartNote
-from .partsrun import PartsRun
 
 _ANY_BLOCK = (256, 256)
 """Blocks of parts that are not there yet, where it does not matter."""
 
 
-class Whole(Protocol):
-    """Takes parts, and makes the whole of them. Used as a context manager: leaving it removes what is not finished."""
-
-    def __enter__(self) -> Whole:
-        """Begin."""
-
-    def __exit__(self, *_: object) -> None:
-        """End."""
-
-    def arrived(self, number: int, note: PartNote, progress: Progress) -> None:
-        """Take a part that is done; each once."""
-
-    def finish(self, progress: Progress) -> None:
-        """Write the whole, once all parts are there."""
-
-
-def whole_output(run: PartsRun, asked: AskedOutputs, progress: Progress) -> Whole:
+def whole_output(run: FollowedRasters, asked: AskedRasters, progress: Progress) -> Whole:
     """Return what makes the whole of a run's parts."""
     return _Virtual(run, asked) if asked.virtual else _Copied(run, asked, progress)
 
@@ -44,7 +28,7 @@ def whole_output(run: PartsRun, asked: AskedOutputs, progress: Progress) -> Whol
 class _Virtual:
     """Virtual rasters that refer to the parts."""
 
-    def __init__(self, run: PartsRun, asked: AskedOutputs) -> None:
+    def __init__(self, run: FollowedRasters, asked: AskedRasters) -> None:
         self._run, self._asked = run, asked
         self._notes: dict[int, PartNote] = {}
 
@@ -59,9 +43,9 @@ class _Virtual:
 
     def finish(self, progress: Progress) -> None:
         plan, folder = self._run.plan, self._run.folder
-        for index, raster in enumerate(plan.rasters):
+        for index, raster in enumerate(self._run.output.rasters):
             out = self._asked.paths[raster.name]
-            blocks = [self._notes[number].files[index].block for number in range(len(plan.parts))]
+            blocks = [self._notes[number].files[index].block or _ANY_BLOCK for number in range(len(plan.parts))]
             beside = os.path.dirname(os.path.abspath(out)) == str(folder.path.parent)
             write_virtual(out, virtual_text(plan, raster, self._run.grid, folder, blocks, beside), progress)
 
@@ -69,7 +53,7 @@ class _Virtual:
 class _Copied:
     """Rasters into which the parts are copied, by this process alone."""
 
-    def __init__(self, run: PartsRun, asked: AskedOutputs, progress: Progress) -> None:
+    def __init__(self, run: FollowedRasters, asked: AskedRasters, progress: Progress) -> None:
         self._run, self._asked, self._progress = run, asked, progress
         self._stack = ExitStack()
         self._made: list[tuple[Staging, OutputRaster]] = []
@@ -77,7 +61,7 @@ class _Copied:
 
     def __enter__(self) -> _Copied:
         with ExitStack() as stack:  # where the second cannot be made, the first goes
-            for index in range(len(self._run.plan.rasters)):
+            for index in range(len(self._run.output.rasters)):
                 self._begin(index, stack)
             self._stack = stack.pop_all()
         return self
@@ -101,9 +85,9 @@ class _Copied:
         )
         self._made.append((staging, stack.enter_context(raster)))
         text = virtual_text(
-            plan, plan.rasters[index], run.grid, run.folder, [_ANY_BLOCK] * len(plan.parts), beside=False
+            plan, run.output.rasters[index], run.grid, run.folder, [_ANY_BLOCK] * len(plan.parts), beside=False
         )
-        side = copied_side(plan.memory, plan.rasters[index].pixel_bytes)
+        side = copied_side(plan.memory, run.output.rasters[index].pixel_bytes)
         self._copiers.append(PartsCopier(text, run.grid, plan.parts, side, raster.write))
 
     def __exit__(self, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from ..classes.legend import ClassEntry, as_rows, of_texts, read_texts
 from ..errors import VectorError, field
 from ..phrases import Phrase
 from ..rasters.rasterstack import Stack
-from ..vectors.transformation import Transformation
+from ..vectors.objectshapes import objects_in
+from ..vectors.transformation import Transformation, warn_of_unknown_system
 from ..vectors.vectorlayer import TEXT, Field, VectorLayer
 from .detectiontarget import TargetObjects
 
@@ -46,17 +48,26 @@ def read_target_objects(
     wanted = layer.field(parameters.objects_field) if parameters.objects_field else None
     if wanted is not None:
         layer.check_class_field(wanted, progress)
+    warn_of_unknown_system(layer.path, layer.reference, stack.names[0], stack.reference, progress)
     rows = _rows(layer, wanted, _size_of(layer, parameters), progress)
-    whole = [row for row in rows if None not in row]
-    if len(whole) < len(rows):
+    whole = [(shape, *told) for shapes, *told in rows if None not in told for shape in shapes]
+    left_out = sum(not shapes or None in told for shapes, *told in rows)
+    if left_out:
         progress.warning(
             Phrase(
                 "{count} {count:feature|features} of {path} ({objects}) {count:has|have} no geometry, class or size, and "
                 "{count:is|are} left out.",
-                count=len(rows) - len(whole),
+                count=left_out,
                 path=layer.path,
                 objects=field("objects"),
             )
+        )
+    if not whole:
+        raise VectorError(
+            "{path} ({objects}) holds no object with a geometry, a class and, of points, a size: choose another layer, or other "
+            "fields.",
+            path=layer.path,
+            objects=field("objects"),
         )
     boxes = _boxes([(row[0], row[2]) for row in whole], layer, stack)
     places, classes = _classes(parameters, layer, wanted, [row[1] for row in whole], progress)
@@ -110,17 +121,17 @@ def _size_of(layer: VectorLayer, parameters: PatchesExtraction) -> Callable[[Any
 
 def _rows(
     layer: VectorLayer, wanted: Field | None, size_of: Callable[[Any], float | None], progress: Progress
-) -> list[tuple[Any, Any, Any]]:
-    """Return shape, class and size of each feature; None for what it has not. Polygons have the size 0."""
+) -> list[tuple[list[Any], Any, Any]]:
+    """Return shapes, class and size of each feature; None for what it has not. Polygons have the size 0."""
     class_of = (lambda _: ONLY_CLASS) if wanted is None else layer.getter(wanted)
 
-    def take(feature: Any) -> tuple[Any, Any, Any]:
-        shape, value = feature.GetGeometryRef(), class_of(feature)
+    def take(feature: Any) -> tuple[list[Any], Any, Any]:
+        shapes, value = objects_in(feature.GetGeometryRef()), class_of(feature)
         if isinstance(value, str):
             value = value.strip() or None
-        if shape is None or shape.IsEmpty():
-            return None, value, 0.0
-        dimension = shape.GetDimension()
+        if not shapes:
+            return shapes, value, 0.0
+        dimension = shapes[0].GetDimension()
         if dimension == 1:
             raise VectorError(
                 "{objects} is {path}, which holds lines: choose a layer of polygons, or of points.",
@@ -128,7 +139,8 @@ def _rows(
                 path=layer.path,
             )
         size = size_of(feature) if dimension == 0 else 0.0
-        return shape.Clone(), value, size if dimension or (size is not None and size > 0) else None
+        known = dimension or (size is not None and 0 < size < math.inf)
+        return shapes, value, size if known else None
 
     return [row for part in layer.taken(take, progress) for row in part]
 

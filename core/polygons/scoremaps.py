@@ -9,8 +9,11 @@ from ..base.progress import Progress
 from ..errors import ParameterError, RasterError
 from ..geometry.grid import Box
 from ..operations.maptopolygons import MapToPolygons
+from ..phrases import Phrase
 from .mapreading import Beside, Placed
 from .watershed import Scores
+
+_SCALE = Phrase("divide the values by their maximum first (Raster > Raster Calculator)")
 
 _ROUNDING = 1e-3
 """By which probabilities may miss 0 and 1."""
@@ -101,14 +104,17 @@ class ScoreMaps:
         if len(wrong):
             row, column = divmod(int(wrong[0]), values.shape[1])
             beside = self._beside.get(key)
+            gap = Phrase(
+                "{scale}, or give it in {nodata} if it is no data", scale=_SCALE, nodata=errors.field("nodata")
+            )
             raise RasterError(
                 "{given} is {raster}, which has the value {value:g} in column {column}, row {row}, but {instances} needs "
-                "extent, boundary and distance between 0 and 1: divide the values by their maximum first (Raster > Raster "
-                "Calculator).",
+                "extent, boundary and distance between 0 and 1: {cure}.",
                 given=errors.field(key if beside else "image"),
                 raster=(beside.stack if beside else self._stack).names[0],
                 value=values[row, column],
                 column=box.x + column,
                 row=box.y + row,
                 instances=errors.field("instances"),
+                cure=_SCALE if beside else gap,
             )

@@ -14,7 +14,7 @@ import numpy as np
 from ..rasters.ellipsoid import planar
 from .rings import Ring
 
-_POLYGON = 3
+_POLYGON, _MULTIPOLYGON = 3, 6
 
 
 def polygon_wkb(rings: Sequence[Ring], transform: Any) -> bytes:
@@ -30,3 +30,9 @@ def polygon_wkb(rings: Sequence[Ring], transform: Any) -> bytes:
         corners = np.concatenate((*pieces, pieces[0][:1]))
         parts += [struct.pack("<I", len(corners)), planar(corners, transform).astype("<f8").tobytes()]
     return b"".join(parts)
+
+
+def multipolygon_wkb(polygons: Sequence[Sequence[Ring]], transform: Any) -> bytes:
+    """Return several polygons as one geometry; see `polygon_wkb`."""
+    parts = [polygon_wkb(rings, transform) for rings in polygons]
+    return struct.pack("<BII", 1, _MULTIPOLYGON, len(parts)) + b"".join(parts)

@@ -63,9 +63,12 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     alpha, defaults = (older.alpha, older.serving_defaults) if older else ({}, None)
     defaults = given_context(parameters.model_context, described.geometries, defaults)
     calibration = older.calibration if older else None
+    losses = older.losses if older else None
     results: dict[str, Any] = _results(described, defaults)
     if parameters.sidecar:
-        results["sidecar.path"] = write_sidecar(model.path, item(described, classes, ".", alpha, defaults, calibration))
+        results["sidecar.path"] = write_sidecar(
+            model.path, item(described, classes, ".", alpha, defaults, calibration, losses)
+        )
         progress.info(Phrase("Sidecar: {sidecar_path}", sidecar_path=results["sidecar.path"]))
     for misfit in described.misfits:
         progress.warning(Phrase("The rasters do not fit: {misfit}", misfit=misfit))
@@ -74,7 +77,7 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
             text = (
                 page(described, classes, defaults, calibration)
                 if key == "out.html"
-                else as_text(item(described, classes, _uri(model.path), alpha, defaults, calibration))
+                else as_text(item(described, classes, _uri(model.path), alpha, defaults, calibration, losses))
             )
             write_text_file(path, text, progress, field(key.replace(".", "_")))
             results[key] = path

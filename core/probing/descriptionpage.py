@@ -165,6 +165,8 @@ def _detector(description: Description) -> list[str]:
     ]
     if head.scores:
         rows.append((Phrase("Classes"), str(head.scores)))
+    if head.masks:
+        rows.append((Phrase("Masks of objects"), f"<code>{_text(head.masks)}</code>"))
     use = f"<p>{_text(Phrase('Objects are found with otbtf:detectobjects.'))}</p>"
     return [f"<h2>{_text(Phrase('Detector'))}</h2>", _table(rows), use]
 

@@ -74,7 +74,9 @@ def export_model(parameters: ExportSavedModel, progress: Progress) -> dict[str, 
         )
         defaults = given_context(parameters.model_context, described.geometries, defaults)
         calibration = older.calibration_of(made.outputs) if older else None
-        write_sidecar(made.path, item(described, classes, ".", alpha, defaults, calibration))
+        write_sidecar(
+            made.path, item(described, classes, ".", alpha, defaults, calibration, older.losses if older else None)
+        )
         staging.commit()
     progress.info(
         Phrase(

@@ -142,7 +142,7 @@ def describe(
 
 
 def _is_list(output: OutputDescription, head: DetectorHead | None) -> bool:
-    return head is not None and not head.facts.maps and output.info.name in head.all_outputs
+    return head is not None and not head.facts.maps and output.info.name in (*head.all_outputs, head.masks)
 
 
 def _head(model: Model) -> DetectorHead | None:
@@ -221,6 +221,7 @@ def item(
     alpha: Mapping[str, str] | None = None,
     serving_defaults: ServingDefaults | None = None,
     calibration: Calibration | None = None,
+    losses: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the description as a STAC item; in `href`, `.` is the model relative to its sidecar."""
     path = Path(described.model.path)
@@ -237,4 +238,5 @@ def item(
         alpha,
         serving_defaults,
         calibration,
+        losses,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..phrases import Phrase
@@ -34,6 +36,9 @@ def holds_all(source: np.dtype, target: str) -> bool:
     return wanted.kind not in "iu" or np.can_cast(source, wanted)
 
 
+_COUNTED = ("outside", "without", "fractions", "rounded")
+
+
 class Narrowing:
     """Brings values within what a type holds, and counts those that it does not hold.
 
@@ -55,6 +60,15 @@ class Narrowing:
     def reset(self) -> None:
         """Count from zero on."""
         self.outside = self.without = self.fractions = self.rounded = 0
+
+    def counts(self) -> dict[str, int]:
+        """Return what was counted, by name."""
+        return {name: getattr(self, name) for name in _COUNTED}
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Add what another one has counted; other names are left out."""
+        for name in _COUNTED:
+            setattr(self, name, getattr(self, name) + counts[name])
 
     @property
     def range(self) -> str:

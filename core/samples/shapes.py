@@ -245,7 +245,7 @@ class Shapes:
         if self._only is not None and kind != self._only:
             raise VectorError(
                 "Feature {get_fid} of the layer {layer} of {layer_path} is {kind}, but {needed} are needed: "
-                "PolygonClassStatistics (otbtf:polygonclassstatistics) counts all types.",
+                "choose a layer that holds nothing else, or delete such features.",
                 get_fid=feature.GetFID(),
                 layer=self.layer.name,
                 layer_path=self.layer.path,

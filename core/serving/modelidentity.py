@@ -26,11 +26,29 @@ def mask_identity(parameters: Any, mask: MapMask | None) -> dict[str, str]:
 
 def packages_of(parameters: ServedModel) -> tuple[str, ...]:
     """Return the packages that decide the values of models: workers of one run need the same versions."""
-    return (
-        "tensorflow",
-        "keras",
-        *(["onnxruntime"] if any(map(is_onnx, map(model_place, _models(parameters)))) else []),
-    )
+    return packages_of_models(*_models(parameters))
+
+
+def packages_of_models(*paths: str) -> tuple[str, ...]:
+    """Return the same for models."""
+    return "tensorflow", "keras", *(["onnxruntime"] if any(map(is_onnx, map(model_place, paths))) else [])
+
+
+def models_identity(*paths: str) -> dict[str, str]:
+    """Return what must be the same of models, under words that name it."""
+    runtime = ["ONNX Runtime"] if "onnxruntime" in packages_of_models(*paths) else []
+    found = versions_identity("TensorFlow", "Keras", *runtime)
+    return {**found, "the model": " ".join(map(fingerprint, paths))}
+
+
+def check_shared_images(pixel_size: str) -> None:
+    """Raise ParameterError where images are resampled in the memory of this process; takes IMAGES_PIXELSIZE."""
+    if pixel_size == "resample":
+        raise ParameterError(
+            "{images_pixelsize} is resample, but the parts of an output can only share images that are files: resample them "
+            "first (Raster > Projections > Warp), and set it to check.",
+            images_pixelsize=field("images_pixelsize"),
+        )
 
 
 def _models(parameters: ServedModel) -> tuple[str, ...]:
@@ -52,15 +70,8 @@ def model_identity(
     Raises:
         ParameterError: an input lies in the memory of this process, or is resampled there.
     """
-    if parameters.images_pixelsize == "resample":
-        raise ParameterError(
-            "{images_pixelsize} is resample, but the parts of an output can only share images that are files: resample them "
-            "first (Raster > Projections > Warp), and set it to check.",
-            images_pixelsize=field("images_pixelsize"),
-        )
-    runtime = ["ONNX Runtime"] if "onnxruntime" in packages_of(parameters) else []
-    found = versions_identity("TensorFlow", "Keras", *runtime)
-    found["the model"] = " ".join(map(fingerprint, _models(parameters)))
+    check_shared_images(parameters.images_pixelsize)
+    found = models_identity(*_models(parameters))
     found.update(
         parameters_identity(parameters, ("model_dir", "model_more", "sources", *OF_THE_MASK, *but), parts_are_kept)
     )

@@ -9,7 +9,9 @@ from ..base.progress import Progress
 from ..machine import preloading
 from ..machine.memory import gdal_cache
 from ..operations.tensorflowmodelserve import TensorflowModelServe
+from ..parts.partedoutput import PartedOperation
 from ..parts.partedrun import run_in_parts, wants_parts
+from ..parts.rasterparts import RasterParts
 from ..parts.rasterset import RasterSet
 from ..phrases import Phrase
 from ..rasters.outputarea import wanted_box
@@ -31,7 +33,8 @@ def serve(parameters: TensorflowModelServe, progress: Progress) -> dict[str, Any
         from .modelidentity import packages_of  # these import TensorFlow
         from .serveparts import ServedParts
 
-        return run_in_parts(parameters, ServedParts, packages_of(parameters), progress)
+        operation = PartedOperation(RasterParts, ServedParts, packages_of(parameters))
+        return run_in_parts(parameters, operation, progress)
     with ExitStack() as stack:
         rasters = RasterSet(parameters, stack, progress)
         defaults = serving_defaults_of(parameters.model_dir)

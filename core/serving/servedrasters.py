@@ -14,7 +14,7 @@ from ..classes.modelclasses import Classes, ModelClass
 from ..classes.palette import coloured
 from ..errors import field
 from ..geometry.grid import Box
-from ..parts.partedwork import RasterForm, Writer
+from ..parts.rasterwork import RasterForm, Writer
 from ..phrases import Phrase
 from ..rasters.conversion import Converter
 from ..rasters.outputfields import OUT_FIELDS

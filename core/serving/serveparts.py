@@ -11,8 +11,8 @@ from ..base.progress import Progress
 from ..geometry.grid import Box, Grid
 from ..machine.memory import gdal_cache
 from ..operations.tensorflowmodelserve import TensorflowModelServe
-from ..parts.partedwork import Counted, Planned, RasterForm, Writer
 from ..parts.partplan import PartPlan
+from ..parts.rasterwork import Counted, Planned, RasterForm, Writer
 from ..rasters.rasterreference import Reference
 from .defaultsapplied import serving_defaults_of, with_serving_defaults
 from .memorybudget import MemoryBudget
@@ -26,7 +26,7 @@ from .tiledrun import TiledRun
 
 
 class ServedParts:
-    """A model and its sources, open to be served in parts; see `core.parts.partedwork.PartedWork`."""
+    """A model and its sources, open to be served in parts; see `core.parts.rasterwork.RasterWork`."""
 
     def __init__(self, parameters: TensorflowModelServe, progress: Progress) -> None:
         """Open them.
@@ -83,7 +83,7 @@ class ServedParts:
 
 @dataclass(frozen=True)
 class _Follower:
-    """See `core.parts.partedwork.PartComputer`."""
+    """See `core.parts.rasterwork.RasterComputer`."""
 
     work: ServedParts
     run: RunPlan

@@ -52,7 +52,7 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
     Returns:
         The outputs' paths by key; `parameters` (number of weights), `verdict` and `geometry` (how it is applied, in
         words and as parameters of TensorflowModelServe), `inputs` and `outputs` (names, separated by spaces), `loss`
-        (Keras's name of the loss that suits it; empty where there is nothing to train).
+        (the loss that suits it, as LOSS of TensorflowModelTrain names it; empty where there is nothing to train).
 
     Raises:
         ParameterError, ModelError, RasterError: bad input; nothing is written then.
@@ -88,7 +88,7 @@ def create_model(parameters: CreateModel, progress: Progress) -> dict[str, Any]:
         "geometry": first.parameters,
         "inputs": " ".join(described.model.inputs),
         "outputs": " ".join(described.model.outputs),
-        "loss": TEMPLATES[parameters.template].loss.replace("sparse_", ""),  # TensorflowModelTrain's word
+        "loss": TEMPLATES[parameters.template].loss_word,
     }
 
 
@@ -266,6 +266,12 @@ def _described(model: Model, progress: Progress) -> Description:
     return describe(model, (), device_scope("cpu"), progress, probing="fast")
 
 
+def _item(described: Description, model: keras.Model, parameters: CreateModel) -> dict[str, Any]:
+    """Return what the sidecar tells: also the loss that a training takes where it is given none."""
+    losses = {output.info.name: TEMPLATES[parameters.template].loss_word for output in described.outputs}
+    return item(described, {}, ".", None, serving_facts(model), losses=losses)
+
+
 def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> tuple[Description, dict[str, str]]:
     """Write the model in both forms, each with its sidecar; return its description, and the paths by key."""
     scope = device_scope("cpu")
@@ -279,7 +285,7 @@ def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> t
             with scope():
                 made = load_model(str(place.path))
             described = _described(made, progress)
-            write_sidecar(str(place.path), item(described, {}, ".", None, serving_facts(model)))
+            write_sidecar(str(place.path), _item(described, model, parameters))
             places.append(place)
             paths["out.keras"] = parameters.out_keras
         if parameters.out_savedmodel:
@@ -290,7 +296,7 @@ def _write(model: keras.Model, parameters: CreateModel, progress: Progress) -> t
             with scope():
                 made = load_model(str(place.path))
             described = dataclasses.replace(described, model=made) if described else _described(made, progress)
-            write_sidecar(made.path, item(described, {}, ".", None, serving_facts(model)))
+            write_sidecar(made.path, _item(described, model, parameters))
             places.append(place)
             paths["out.savedmodel"] = parameters.out_savedmodel
         progress.check()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
-from ..parameters.templatenames import template_of
 from . import compileoptions
 from .network import Network
 from .precision import mixed_policy
@@ -49,14 +48,13 @@ def compile_network(
         ParameterError: loss, metrics or layers to freeze do not fit.
     """
     target = samples.shapes[task.source_roles[SampleRole.TRAINING].target]
-    template = template_of(parameters.model_dir)
     scaling = network.target_scaling if task.kind == compileoptions.VALUES else None
     name, loss = compileoptions.choose_loss(
         parameters.loss,
         task.kind,
         task.output,
         target,
-        template.loss if template else "",
+        task.suited_loss,
         scaling.deviation.numpy() if scaling else None,
     )
     if name == "dice" and task.weights:

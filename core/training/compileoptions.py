@@ -24,6 +24,12 @@ DETECTION = "detection"
 """The kind of target of a detector: maps of the objects in a patch."""
 
 _OF_CLASSES = ("categorical_crossentropy", "focal", "dice", "binary_crossentropy")
+_OF_VALUES: Mapping[str, Any] = {
+    "mse": keras.losses.MeanSquaredError,
+    "mae": keras.losses.MeanAbsoluteError,
+    "huber": keras.losses.Huber,
+    TANIMOTO: losses.TanimotoLoss,
+}
 _RATES = {"sgd": 0.01}
 _RATE = 0.001
 _FALL = 0.01  # of the rate at the end of the exponential schedule
@@ -97,16 +103,15 @@ def kind_of_target(mode: str, loss: str, output: TrainedOutput, target: tuple[in
     return CLASSES if output.probabilities and two_values else VALUES
 
 
-_SUITED = {"mean_absolute_error": "mae", TANIMOTO: TANIMOTO}
-"""The words of LOSS for the losses of templates; mse for others."""
-
-
 def loss_name(name: str, kind: str, output: TrainedOutput, suited: str = "") -> str:
     """Return the name of the loss, where LOSS is auto too; see `choose_loss`."""
     if name != "auto":
         return name
-    of_classes = "binary_crossentropy" if output.bands == 1 else "categorical_crossentropy"
-    return of_classes if kind == CLASSES else _SUITED.get(suited, "mse")
+    if kind != CLASSES:
+        return suited if suited in _OF_VALUES else "mse"
+    usual = "binary_crossentropy" if output.bands == 1 else "categorical_crossentropy"
+    fits = suited in _OF_CLASSES and (suited == "binary_crossentropy") == (output.bands == 1)
+    return suited if fits else usual
 
 
 def choose_loss(
@@ -124,7 +129,8 @@ def choose_loss(
         kind: what the target is.
         output: the model's.
         target: shape of a sample's target.
-        suited: name of the loss for values that the model was made for, as templates have it; empty where that is not known.
+        suited: what LOSS=auto stands for if it fits the target: the loss that the model was made for, or was trained by before;
+            empty where that is not known.
         deviation: standard deviation of each band of a target of values, in which the loss counts; None for its own unit.
 
     Raises:
@@ -134,7 +140,7 @@ def choose_loss(
         return _detection_loss(name, output, target)
     name = loss_name(name, kind, output, suited)
     if (name in _OF_CLASSES) != (kind == CLASSES) or name == DetectionLoss().name:
-        fitting = ", ".join(_OF_CLASSES) if kind == CLASSES else Phrase("mse, mae, huber, tanimoto")
+        fitting = ", ".join(_OF_CLASSES) if kind == CLASSES else ", ".join(_OF_VALUES)
         what = Phrase("classes") if kind == CLASSES else Phrase("values")
         raise ParameterError(
             "{loss} is {name}, but the target holds {what} ({validation_mode}={kind}): choose one of {fitting}, or "
@@ -166,13 +172,7 @@ def choose_loss(
             target=" x ".join(map(str, target)),
             size_advice=_size_advice(output),
         )
-    of_values: Mapping[str, Any] = {
-        "mse": keras.losses.MeanSquaredError,
-        "mae": keras.losses.MeanAbsoluteError,
-        "huber": keras.losses.Huber,
-        TANIMOTO: losses.TanimotoLoss,
-    }
-    loss = of_values[name]()
+    loss = _OF_VALUES[name]()
     return name, loss if deviation is None else losses.StandardizedLoss(loss, deviation)
 
 

@@ -35,7 +35,7 @@ from .scoring import (
     log_scores,
     named_numbers,
 )
-from .trainablegraph import TrainableGraph
+from .trainablegraph import TrainableGraph, graph_to_train
 from .trainingreport import report_html
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ _LOG_INTERVAL = 3.0  # seconds between two lines about batches
 
 def run_graph_training(parameters: TensorflowModelTrain, progress: Progress) -> dict[str, Any]:
     """Train a graph; see `trainingrun.run_training`."""
+    graph_to_train(parameters.model_dir, parameters.model_tagsets)  # what is none has no use for the advice on keys
     _check_keys(parameters)
     with ExitStack() as stack:
         files = GraphFiles(parameters, stack, progress)

@@ -137,6 +137,7 @@ class _KerasRun:
             task,
             serving_defaults_of_training(parameters, sets.training, task, network),
             patch_sizes(sets.training, task),
+            self._compiled.loss,
         )
         if parameters.model_saveto and is_chief(strategy):
             self._finished.check_exportable()

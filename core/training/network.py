@@ -215,18 +215,19 @@ class Network:
         Raises:
             ParameterError: the model cannot be applied to patches of this size.
         """
-        import tensorflow as tf
+        from ..probing.compute import REFUSALS
 
         try:
             return np.asarray(self.trained(batch, training=False), "float64")
-        except (ValueError, tf.errors.InvalidArgumentError) as error:
+        except (ValueError, *REFUSALS) as error:
             first = telling_line(error)
             raise ParameterError(
                 "The model {name} cannot be applied to patches of {sizes}: {first}. Extract patches of a size that "
-                "it takes (see otbtf:describemodel), or choose another model.",
+                "it takes (see otbtf:describemodel), lower {depth} of a template, or choose another model.",
                 name=self.name,
                 sizes=sizes,
                 first=first,
+                depth=field("depth"),
             ) from error
 
 

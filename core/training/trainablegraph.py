@@ -31,6 +31,28 @@ _UPDATES = ("Apply", "ResourceApply", "SparseApply", "ResourceSparseApply", "Ass
 _MADE_TO_SAVE = ("save/", "save_1/", "init")
 
 
+def graph_to_train(path: str, tags: str) -> Any:
+    """Return the program of a TensorFlow 1 graph, which is not loaded for that.
+
+    Args:
+        path: a SavedModel's folder or the saved_model.pb inside.
+        tags: tag set of the graph, separated by spaces or commas; empty for `serve`.
+
+    Raises:
+        ModelError: it is no TensorFlow 1 graph.
+    """
+    graph = graph_of(read_saved_model(str(model_place(path))).meta_graphs, split_tags(tags), path)
+    if len(graph.object_graph_def.nodes):
+        raise ModelError(
+            "{model_dir} is {path}, a SavedModel of TensorFlow 2, which cannot be trained. Give the .keras file "
+            "that it was exported from, a SavedModel that TensorflowModelTrain wrote, or a graph of TensorFlow "
+            "1.",
+            model_dir=field("model_dir"),
+            path=path,
+        )
+    return graph
+
+
 class TrainableGraph:
     """A graph with its variables, in a session of its own.
 
@@ -55,15 +77,7 @@ class TrainableGraph:
         """
         self.folder = model_place(path)
         wanted = split_tags(tags)
-        graph = graph_of(read_saved_model(str(self.folder)).meta_graphs, wanted, path)
-        if len(graph.object_graph_def.nodes):
-            raise ModelError(
-                "{model_dir} is {path}, a SavedModel of TensorFlow 2, which cannot be trained. Give the .keras file "
-                "that it was exported from, a SavedModel that TensorflowModelTrain wrote, or a graph of TensorFlow "
-                "1.",
-                model_dir=field("model_dir"),
-                path=path,
-            )
+        graph = graph_to_train(path, tags)
         judged = JudgedPart(graph) if trust else check_saved_model(str(self.folder), wanted)
         self._left_out = judged.left_out
         if judged.variables:

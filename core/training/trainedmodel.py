@@ -44,7 +44,12 @@ class FinishedModel:
     """
 
     def __init__(
-        self, network: Network, task: Task, serving_defaults: ServingDefaults, patches: Mapping[str, tuple[int, int]]
+        self,
+        network: Network,
+        task: Task,
+        serving_defaults: ServingDefaults,
+        patches: Mapping[str, tuple[int, int]],
+        loss: str,
     ) -> None:
         """Add to a network.
 
@@ -53,8 +58,9 @@ class FinishedModel:
             task: of the training.
             serving_defaults: without the size of windows, which the trained model's geometry tells.
             patches: width and height of the patches that it is trained on, by input.
+            loss: that it is trained by, as LOSS names it.
         """
-        self._network, self._patches = network, patches
+        self._network, self._patches, self._loss = network, patches, loss
         self.classes: dict[str, Classes] = {}
         self.alpha = task.alpha
         self.calibration: Calibration | None = None
@@ -110,7 +116,8 @@ class FinishedModel:
 
     def _item(self, described: Description, alpha: Mapping[str, str], defaults: ServingDefaults) -> dict[str, Any]:
         """Return what is written to the sidecar."""
-        return item(described, self.classes, ".", alpha, defaults, self.calibration)
+        losses = {self._trained: self._loss}
+        return item(described, self.classes, ".", alpha, defaults, self.calibration, losses)
 
     @property
     def _exported(self) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..base.progress import Progress
 from ..errors import ParameterError, field
 from ..parameters.sampleroles import SampleRole
-from ..parameters.templatenames import TANIMOTO, template_of
+from ..parameters.templatenames import TANIMOTO
 from ..phrases import Phrase
 from . import compileoptions
 from .augmentation import check_augmentation
@@ -24,6 +24,7 @@ from .patchfacts import check_dates_of_patches, gaps_to_fill
 from .samplebatches import Samples
 from .samplesets import LabelCounts, SampleSets, open_sets
 from .sourceroles import SourceRoles, assign_sources
+from .suitedloss import suited_loss
 from .targetscaling import fit_target_scaling
 from .trainingtask import Task
 from .valueranges import check_input_holds, check_shares
@@ -64,6 +65,7 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     single = whole and output.bands == 1 and (len(shape) < 3 or shape[-1] == 1)
     two_values = single and set(labels(SampleRole.TRAINING, target)) <= {0, 1}
     kind = compileoptions.kind_of_target(parameters.validation_mode, parameters.loss, output, shape, two_values)
+    suited = suited_loss(parameters.model_dir, output.name)
     table, weights = None, {}
     if kind == compileoptions.CLASSES:
         counts = {role: labels(role, source_roles[role].target) for role in sets.by_role}
@@ -92,8 +94,6 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
             validation_mode=field("validation_mode"),
         )
     elif kind == compileoptions.VALUES:
-        template = template_of(parameters.model_dir)
-        suited = template.loss if template else ""
         if compileoptions.loss_name(parameters.loss, kind, output, suited) == TANIMOTO:
             for role, samples in sets.by_role.items():
                 check_shares(samples, source_roles[role].target, role, progress)
@@ -102,7 +102,18 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     alpha = alphas_of(sets.training, for_training.inputs)
     objects = object_classes(sets, source_roles) if kind == compileoptions.DETECTION else ()
     task = Task(
-        source_roles, kind, output, table, weights, network.dtypes, ranks, parameters.augmentation, alpha, gaps, objects
+        source_roles,
+        kind,
+        output,
+        table,
+        weights,
+        network.dtypes,
+        ranks,
+        parameters.augmentation,
+        alpha,
+        gaps,
+        objects,
+        suited,
     )
     if parameters.calibrate:
         check_calibration(task)

@@ -35,6 +35,7 @@ class Task:
         alpha: by name of the input, what bands marked as alpha were when its patches were cut.
         gaps: by role of the samples, the missing values that the model knows by another value.
         objects: the classes of a detector, in the order of its heat maps; empty for others.
+        suited_loss: what LOSS=auto stands for where it fits the target; empty where nothing is known of the model.
     """
 
     source_roles: Mapping[SampleRole, SourceRoles]
@@ -48,6 +49,7 @@ class Task:
     alpha: Mapping[str, str]
     gaps: Mapping[SampleRole, Gaps]
     objects: Classes = ()
+    suited_loss: str = ""
 
     @property
     def detects(self) -> bool:

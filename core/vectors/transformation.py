@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from osgeo import osr
 
+from ..base.progress import Progress
 from ..errors import VectorError
 from ..files.gdalcalls import collected_errors
+from ..phrases import Phrase
 from ..rasters.rasterreference import Reference
 
 
@@ -79,6 +81,27 @@ class Transformation:
                 system=self._names[1],
                 errors=errors,
             )
+
+
+def warn_of_unknown_system(one: str, source: Reference, other: str, target: Reference, progress: Progress) -> None:
+    """Warn where only one of two is in a known coordinate system, so that coordinates stay as they are.
+
+    Args:
+        one, other: names of layers or images.
+        source, target: their coordinate systems.
+        progress: told of it.
+    """
+    if bool(source.wkt) != bool(target.wkt):
+        progress.warning(
+            Phrase(
+                "{one} is in the coordinate system {system}, {other} in {other_system}: both are assumed to be in the same "
+                "one. If they are not, assign each its own.",
+                one=one,
+                system=source.describe(),
+                other=other,
+                other_system=target.describe(),
+            )
+        )
 
 
 def _system(wkt: str) -> Any:

@@ -39,7 +39,7 @@ _LAYER_OPTIONS = {
 _CASELESS = ("GPKG", "SQLite")
 """Formats in which names of fields that differ only by the case of letters are one name."""
 
-POINTS, POLYGONS, NO_GEOMETRY = ogr.wkbPoint, ogr.wkbPolygon, ogr.wkbNone
+POINTS, POLYGONS, MULTIPOLYGONS, NO_GEOMETRY = ogr.wkbPoint, ogr.wkbPolygon, ogr.wkbMultiPolygon, ogr.wkbNone
 """What the features of a layer are."""
 
 _NO_TABLES = ("FlatGeobuf",)

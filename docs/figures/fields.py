@@ -11,10 +11,8 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from osgeo import gdal, ogr, osr
+from osgeo import gdal, ogr
 
-from otbtf_qgis.core.exampledata.parcels import LandCover, lay_out
-from otbtf_qgis.core.exampledata.scene import draw
 from otbtf_qgis.core.registry import run
 
 matplotlib.use("Agg")
@@ -23,35 +21,11 @@ from matplotlib import pyplot as plt
 TRAINING, OTHER = (1, 768), (2, 256)
 """Seed and side of the scene that is learned from, and of that which is shown."""
 
-GROWN = (LandCover.FARM, LandCover.GRASSLAND)
-
-
-def write(path: Path, bands: np.ndarray, nodata: float | None = None) -> str:
-    """Write a raster in pixels of 10 m; return its path."""
-    kind = gdal.GDT_Int32 if bands.dtype.kind == "i" else gdal.GDT_Float32
-    raster = gdal.GetDriverByName("GTiff").Create(str(path), bands.shape[2], bands.shape[1], len(bands), kind)
-    system = osr.SpatialReference()
-    system.ImportFromEPSG(32654)
-    raster.SetProjection(system.ExportToWkt())
-    raster.SetGeoTransform((380_000.0, 10.0, 0.0, 3_955_000.0, 0.0, -10.0))
-    raster.WriteArray(bands)
-    if nodata is not None:
-        raster.GetRasterBand(1).SetNoDataValue(nodata)
-    return str(path)
-
 
 def scene(folder: Path, seed: int, side: int) -> tuple[str, str]:
     """Write the image of a scene and the polygons of its fields; return their paths."""
-    lines = np.arange(side, dtype="int64")
-    parcels = lay_out(seed, side)
-    numbers = parcels.locate(lines, lines)[0]
-    fields = np.where(np.isin(parcels.cover[numbers], GROWN), numbers + 1, 0).astype("int32")
-    image = write(folder / f"image{seed}.tif", draw(parcels, lines, lines).xs_10m.astype("float32"))
-    polygons = str(folder / f"fields{seed}.gpkg")
-    run(
-        "MapToPolygons", {"in": write(folder / f"parcels{seed}.tif", fields[None], 0), "minarea": 1000, "out": polygons}
-    )
-    return image, polygons
+    made = run("CreateExampleData", {"outdir": str(folder / f"scene{seed}"), "size": side, "seed": seed})
+    return made["xs10"], made["fields"]
 
 
 def learned(folder: Path, image: str, polygons: str) -> str:
@@ -93,7 +67,7 @@ def found_again(fields: list[ogr.Geometry], polygons: list[ogr.Geometry]) -> int
 
 def outlined(axes: plt.Axes, background: np.ndarray, polygons: list[ogr.Geometry], title: str) -> None:
     """Show an image with the outlines of polygons."""
-    axes.imshow(background, extent=(380_000, 380_000 + 2560, 3_955_000 - 2560, 3_955_000))
+    axes.imshow(background, extent=(380_000, 380_000 + 2560, 3_960_000 - 2560, 3_960_000))
     axes.set_autoscale_on(False)
     for polygon in polygons:
         for ring in range(polygon.GetGeometryCount()):
@@ -113,7 +87,8 @@ def main() -> None:
         run("TensorflowModelServe", {"source1.il": [image], "model.dir": model, "out": scores})
         run("MapToPolygons", {"in": scores, "instances": True, "minarea": 2000, "out": single})
         bands = gdal.Open(scores).ReadAsArray()
-        extent = write(folder / "extent.tif", bands[:1])
+        extent = str(folder / "extent.tif")
+        gdal.Translate(extent, scores, bandList=[1])
         run("MapToPolygons", {"in": extent, "threshold": 0.5, "minarea": 2000, "out": joined})
         pixels = gdal.Open(image).ReadAsArray()[[2, 1, 0]]
         low, high = np.percentile(pixels, (2, 98))

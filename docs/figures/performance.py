@@ -138,7 +138,7 @@ def main() -> None:
         draw_memory(rows)
     polygons = {name: found for name, found in report["benches"].items() if name.startswith("polygons")}
     if polygons:
-        del report["benches"][next(iter(polygons))]
+        report["benches"] = {name: found for name, found in report["benches"].items() if name not in polygons}
         own = {"benches": polygons}
         put(POLYGONS, [*peaks(own), "", machines(own)])
     if report["benches"]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from qgis.core import QgsVectorLayer
+from qgis.PyQt.QtCore import Qt
 
 from otbtf_qgis.algorithms.assessdetections import AssessDetections
 from otbtf_qgis.algorithms.classstyle import style_by_class
 from otbtf_qgis.algorithms.detectobjects import DetectObjects
+from otbtf_qgis.algorithms.maptopolygons import MapToPolygons
 from otbtf_qgis.algorithms.patchesselection import PatchesSelection
 
 
@@ -44,6 +49,8 @@ def test_objects_are_styled_by_their_class(qgis_app) -> None:
     DetectObjects.style("OUT", boxes, {"LEGEND": '[{"value": 3, "name": "car", "color": "#0080ff"}]'})
     (car,) = boxes.renderer().categories()
     assert (car.value(), car.label(), car.symbol().color().name()) == (3, "car", "#0080ff")
+    outline = car.symbol().symbolLayer(0)
+    assert outline.brushStyle() == Qt.BrushStyle.NoBrush and outline.strokeColor().name() == "#0080ff"
 
 
 def test_errors_of_detections_have_three_colours(qgis_app) -> None:
@@ -52,3 +59,13 @@ def test_errors_of_detections_have_three_colours(qgis_app) -> None:
     categories = errors.renderer().categories()
     assert [category.value() for category in categories] == ["hit", "miss", "false alarm"]
     assert len({category.symbol().color().name() for category in categories}) == 3
+
+
+@pytest.mark.parametrize(("rows", "outlined"), [(1, True), (2, False)])
+def test_polygons_of_one_class_are_objects_on_an_image(qgis_app, rows: int, outlined: bool) -> None:
+    fields = QgsVectorLayer("Polygon?crs=EPSG:32654&field=class:integer", "fields", "memory")
+    legend = json.dumps([{"value": value} for value in range(rows)])
+    MapToPolygons.style("OUT", fields, {"LEGEND": legend, "CLASSES": rows})
+    first, *_ = categories = fields.renderer().categories()  # QGIS's symbols do not outlive the list
+    assert len(categories) == rows
+    assert (first.symbol().symbolLayer(0).brushStyle() == Qt.BrushStyle.NoBrush) == outlined

@@ -1,4 +1,4 @@
-"""A run that computes some parts of a map, which another run completes."""
+"""A run that computes some parts of a map or of a layer, which another run completes."""
 
 from __future__ import annotations
 
@@ -11,25 +11,31 @@ from qgis.core import QgsProcessingContext, QgsProcessingFeedback, QgsProcessing
 
 from otbtf_qgis.provider import OtbtfProvider
 
+OBJECTS = "detectobjects", "IL", "objects.gpkg"
+
 
 @pytest.mark.parametrize("missing", [0, 3])
-def test_only_a_whole_map_is_loaded(
+@pytest.mark.parametrize(("name", "images", "file"), [("tensorflowmodelserve", "SOURCE1_IL", "map.vrt"), OBJECTS])
+def test_only_a_whole_output_is_loaded(
     engine: Any,
     provider: OtbtfProvider,
     context: QgsProcessingContext,
     make_raster: Callable[[str], str],
     tmp_path: Path,
+    name: str,
+    images: str,
+    file: str,
     missing: int,
 ) -> None:
-    out = str(tmp_path / "map.vrt")
+    out = str(tmp_path / file)
     engine.answer = lambda values, progress: {
         "out": None if missing else out,
         "parts.done": 1,
         "parts.missing": missing,
     }
-    values = {"SOURCE1_IL": [make_raster("a.tif")], "MODEL_DIR": str(tmp_path), "PART": "0/4"}
+    values = {images: [make_raster("a.tif")], "MODEL_DIR": str(tmp_path), "PART": "0/4"}
     values["OUT"] = QgsProcessingOutputLayerDefinition(out, QgsProject.instance())
-    algorithm = provider.algorithm("tensorflowmodelserve").create()
+    algorithm = provider.algorithm(name).create()
     results, ok = algorithm.run(values, context, QgsProcessingFeedback())
     assert ok and (results["PARTS_DONE"], results["PARTS_MISSING"]) == (1, missing)
     assert ("OUT" in results) is not bool(missing)

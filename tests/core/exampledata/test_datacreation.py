@@ -366,6 +366,7 @@ def test_older_files_are_replaced(tmp_path: Path) -> None:
         progress.done, last = 0.0, progress.done
         assert last == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "fields.gpkg",
         "orthophoto_A.tif",
         "orthophoto_B.tif",
         "terrain_truth_A.gpkg",
@@ -405,3 +406,23 @@ def test_bad_input_is_explained_and_nothing_is_made(
         run(OPERATION, values)
     assert all(word in str(caught.value) for word in words)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_fields_are_all_parcels_of_farmland_and_grassland(made: dict[str, Any]) -> None:
+    parcels = lay_out(1, SIZE)
+    parcel = parcels.locate(indices(0, SIZE), indices(0, SIZE))[0]
+    vector = ogr.Open(made["fields"])
+    layer = vector.GetLayer(0)
+    drawn = gdal.GetDriverByName("MEM").Create("", SIZE, SIZE, 2, gdal.GDT_Int32)
+    drawn.SetGeoTransform((380000, 10, 0, 3960000, 0, -10))
+    gdal.RasterizeLayer(drawn, [1], layer, options=["ATTRIBUTE=class"])
+    numbered = vector.ExecuteSQL("SELECT fid + 0 AS number, geom FROM fields")
+    gdal.RasterizeLayer(drawn, [2], numbered, options=["ATTRIBUTE=number"])
+    classes, fields = drawn.ReadAsArray()
+    cover = parcels.cover[parcel]
+    grown = np.isin(cover, (LandCover.FARM, LandCover.GRASSLAND))
+    inside = fields > 0
+    assert (classes[inside] == cover[inside]).all() and grown[inside].all()
+    assert 0 <= (grown & ~inside).sum() < 0.01 * grown.sum()  # splinters of a border
+    assert all(len(np.unique(parcel[fields == number])) == 1 for number in np.unique(fields[inside]))
+    assert {feature["name"] for feature in layer} == {"Farm", "Park and grassland"}

@@ -78,6 +78,13 @@ def test_polygons_without_a_pixel_are_told(tmp_path: Path) -> None:
     assert told.startswith("2 polygons hold the centre of no pixel of")
 
 
+def test_polygons_that_later_ones_cover_are_told(tmp_path: Path) -> None:
+    log = Log()
+    run(tmp_path, layer(tmp_path / "fields.gpkg", [FIELDS[0], *FIELDS]), log)
+    (told,) = log.warnings
+    assert told.startswith("1 polygon of ") and "is covered by later ones" in told
+
+
 def test_maptopolygons_finds_the_polygons_again(tmp_path: Path) -> None:
     """Two fields that touch, and one alone."""
     _, results = run(tmp_path, layer(tmp_path / "fields.gpkg", FIELDS[:3]))

@@ -7,10 +7,13 @@ from typing import Any
 
 import detectors
 import numpy as np
+import onnx_graphs
 import pytest
+from onnx import numpy_helper
 
 from otbtf_qgis.core.errors import ModelError
 from otbtf_qgis.core.models.detectorhead import detector_head, head_of
+from otbtf_qgis.core.models.layout import channels_last
 from otbtf_qgis.core.models.loading import load_model
 
 pytest.importorskip("onnxruntime")
@@ -142,6 +145,19 @@ def test_names_of_classes_that_contradict_the_shape_are_refused(tmp_path: Path) 
         head(tmp_path, SQUARE, (1, 9, CELLS), metadata=YOLO)
 
 
+def test_features_are_no_masks(tmp_path: Path) -> None:
+    named = {
+        f"detection_{name}": np.zeros((1, 5, *more)) for name, more in (("boxes", [4]), ("scores", []), ("classes", []))
+    }
+    outputs = {**named, "box_classifier_features": np.zeros((5, 4, 4, 32))}  # of Faster R-CNN
+    found = head(tmp_path, SQUARE, outputs)
+    assert (found.form, found.masks) == ("tensorflow", "")
+    assert head(tmp_path, SQUARE, {**outputs, "detection_masks": np.zeros((1, 5, 15, 15))}).masks == "detection_masks"
+    unnamed = {"7": np.zeros((5, 4)), "8": np.zeros(5), "9": np.zeros(5), "10": np.zeros((5, 1, 64, 64))}
+    path = detectors.fixed_outputs(tmp_path / "unnamed.onnx", SQUARE, unnamed)
+    assert head_of(load_model(path, ""), "torchvision", ["7", "8", "9"]).masks == "10"
+
+
 def test_a_form_can_be_said(tmp_path: Path) -> None:
     path = detectors.fixed_outputs(tmp_path / "m.onnx", FREE, {"o": np.zeros((1, 300, 6))}, {"o": (1, "n", 6)})
     model = load_model(path, "")
@@ -149,3 +165,58 @@ def test_a_form_can_be_said(tmp_path: Path) -> None:
     assert head_of(model, "suppressed", ["o"]).outputs == ("o",)
     with pytest.raises(ModelError, match="needs 3 outputs.*OUTPUT_NAMES"):
         head_of(model, "keras", [])
+
+
+@pytest.mark.parametrize(
+    ("image", "shape", "declared", "prototypes"),
+    [
+        ((1, 3, 128, 64), (1, 6, 32, 16), None, 6),  # its first sides may be taken for an image with the bands last
+        (SQUARE, (1, 6, 16, 16), (1, 6, "h", "w"), 6),
+        (SQUARE, (1, 6, 64, 64), None, None),  # a map of the image's size
+    ],
+)
+def test_prototypes_are_told_by_their_size(
+    image: Any, shape: Any, declared: Any, prototypes: int | None, tmp_path: Path
+) -> None:
+    cells = sum((image[2] // stride) * (image[3] // stride) for stride in (8, 16, 32))
+    outputs = {"output0": np.zeros((1, 4 + 2 + 6, cells)), "output1": np.zeros(shape)}
+    path = detectors.fixed_outputs(
+        tmp_path / "model.onnx", image, outputs, {"output1": declared} if declared else None, metadata=YOLO
+    )
+    model = load_model(path, "")
+    for each in (model, channels_last(model)):
+        found = detector_head(each)
+        if prototypes is None:
+            assert found is None
+        else:
+            assert found is not None
+            assert (found.form, found.scores, found.prototypes, found.masks) == ("yolov8", 2, prototypes, "output1")
+
+
+def test_classes_without_names_and_prototypes_without_a_number_are_refused(tmp_path: Path) -> None:
+    constants = {
+        "listed": np.zeros((1, 4 + 2 + 32, CELLS), "float32"),
+        "maps": np.zeros((1, 32, 16, 16), "float32"),
+        "zero": np.zeros(32, "float32"),
+    }
+    nodes = [
+        onnx_graphs.node("ReduceMin", "images", "least", keepdims=0),
+        onnx_graphs.node("LessOrEqual", "zero least", "chosen"),  # as many of the maps as the image says
+        onnx_graphs.node("Compress", "maps chosen", "output1", axis=1),
+        onnx_graphs.node("Add", "listed least", "output0"),
+    ]
+    infos = [
+        onnx_graphs.value("output0", (1, 4 + 2 + 32, CELLS)),
+        onnx_graphs.value("output1", (1, "c", 16, 16)),
+    ]
+    inputs, arrays = (
+        [onnx_graphs.value("images", SQUARE)],
+        [numpy_helper.from_array(each, name) for name, each in constants.items()],
+    )
+    path = onnx_graphs.save(tmp_path / "model.onnx", nodes, inputs, infos, arrays)
+    with pytest.raises(ModelError, match="tells neither its classes nor the number of prototypes"):
+        detector_head(load_model(path, ""))
+    path = onnx_graphs.save(tmp_path / "named.onnx", nodes, inputs, infos, arrays, metadata={**YOLO, "task": "segment"})
+    found = detector_head(load_model(path, ""))
+    assert found is not None
+    assert (found.form, found.scores, found.masks) == ("yolov8", 2, "output1")

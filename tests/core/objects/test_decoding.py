@@ -52,6 +52,13 @@ def test_shares_of_the_tile(order: str) -> None:
     np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)
 
 
+def test_lists_may_be_filled_with_minus_one() -> None:
+    """As KerasCV and KerasHub fill them."""
+    boxes = [*BOXES["xyxy"][:2], [-1, -1, -1, -1]]
+    found, _ = decoded("keras", [boxes], [[*SCORES[:2], -1]], [[*CLASSES[:2], -1]], order="xyxy", scale="pixels")
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)
+
+
 def test_object_detection_api_counts_its_objects() -> None:
     boxes = np.array(BOXES["yxyx"]) / RELATIVE["yxyx"]
     found, decoder = decoded("tensorflow", [boxes], [[0.9, 0.6, 0.7]], [CLASSES], [2], count="num_detections")
@@ -109,7 +116,7 @@ def test_rows_of_queries_have_all_class_scores() -> None:
     boxes = np.array(BOXES["cxcywh"]) / [WIDTH, HEIGHT, WIDTH, HEIGHT]
     rows = np.concatenate([boxes, [[0.1, 0.9], [0.6, 0.2], [0.1, 0.2]]], axis=1)
     np.testing.assert_allclose(decoded("rtdetr", rows[None])[0], EXPECTED, rtol=1e-6)
-    with pytest.raises(ModelError, match="0.9 as the number of a class: set HEAD .*rtdetr"):
+    with pytest.raises(ModelError, match="classes that are no whole numbers: set HEAD .*rtdetr"):
         decoded("suppressed", rows[None])  # whatever their scores
 
 
@@ -136,6 +143,10 @@ def test_no_object(form: str) -> None:
         ("suppressed", (np.zeros((3, 5)),), "equal number"),
         ("yolov7", (np.zeros((3, 6)),), "equal number"),
         ("torchvision", (BOXES["xyxy"], [9.0, 2.0, -3.0], CLASSES), "scores up to 9"),
+        ("torchvision", (BOXES["xyxy"], [-0.5, -4.0, -1.0], CLASSES), "scores down to -4"),
+        ("torchvision", (BOXES["xyxy"], [np.nan] * 3, CLASSES), "scores that are no numbers"),
+        ("torchvision", (BOXES["xyxy"], SCORES, [1, 0.5, 2]), "classes that are no whole numbers.*OUTPUT_NAMES"),
+        ("torchvision", (BOXES["xyxy"], SCORES, [1, np.nan, 2]), "classes that are no whole numbers"),
         ("torchvision", (BOXES["xywh"], SCORES, CLASSES), "HEAD_ORDER"),
         ("torchvision", (np.array(BOXES["xyxy"]) / 100, SCORES, CLASSES), "HEAD_SCALE"),
         ("tensorflow", (BOXES["yxyx"], SCORES, CLASSES), "HEAD_SCALE"),

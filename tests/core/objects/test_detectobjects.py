@@ -15,7 +15,7 @@ from serving import ORIGIN, UTM, Log, write
 
 from otbtf_qgis.core import registry
 from otbtf_qgis.core.errors import Cancelled, OtbtfError
-from otbtf_qgis.core.objects import detection
+from otbtf_qgis.core.objects import imagedetection
 
 pytest.importorskip("tensorflow")
 
@@ -191,6 +191,10 @@ def test_serve_points_here_and_this_points_to_serve(drawn: SimpleNamespace, tmp_
     yolo = detectors.yolo_grid(tmp_path / "yolo.onnx")
     with pytest.raises(OtbtfError, match="is a detector .*otbtf:detectobjects"):
         registry.run("TensorflowModelServe", {**values, "model.dir": yolo}, Log())
+    with pytest.raises(OtbtfError, match="a SavedModel of TensorFlow 2, which cannot be trained"):
+        patches = {f"training.source{number}.il": [drawn.path] for number in (1, 2)}
+        training = {**patches, "model.dir": drawn.model, "loss": "mae", "model.saveto": str(tmp_path / "trained")}
+        registry.run("TensorflowModelTrain", training, Log())
     maps = detectors.fixed_outputs(tmp_path / "maps.onnx", (1, 3, 64, 64), {"map": np.zeros((1, 2, 64, 64))})
     with pytest.raises(OtbtfError, match="returns maps .*otbtf:tensorflowmodelserve"):
         run(tmp_path, drawn.path, maps)
@@ -283,7 +287,7 @@ def test_a_model_that_returns_all_it_can_is_told(tmp_path: Path) -> None:
 
 
 def test_too_many_boxes_name_the_score(drawn: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detection, "MOST_BOXES", 20)
+    monkeypatch.setattr(imagedetection, "MOST_BOXES", 20)
     with pytest.raises(OtbtfError, match="More than 20 boxes have a score of SCORE .0.5. or more"):
         run(tmp_path, drawn.path, drawn.model, tilesize=160)
     assert list(tmp_path.iterdir()) == []

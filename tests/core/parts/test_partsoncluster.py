@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import classifier_scene as scene
+import detectors
 import numpy as np
 import pytest
 import serving
 import small_cluster
 import small_models
-from osgeo import gdal
+from osgeo import gdal, ogr
 from part_processes import ServingProcess, wait_for
 
 from otbtf_qgis import core
@@ -223,6 +224,23 @@ def test_a_series_with_gaps(folder: Path, address: str, tmp_path: Path) -> None:
     run(values, tmp_path / "parts.tif", resume=True)
     for name in ("shared.vrt", "parts.vrt", "parts.tif"):
         same(tmp_path / name, tmp_path / "whole.tif")
+
+
+def test_objects(address: str, tmp_path: Path) -> None:
+    """The layer is that of one run; workers open a dataset of a script anew."""
+    image, _ = detectors.drawn_discs(400, 60, (4, 23))
+    dataset = gdal.Open(detectors.scene(tmp_path / "discs.tif", image + np.float32(0.25)))
+    values = {"il": [dataset], "model.dir": detectors.segments_detector(tmp_path, masks=True), "tilesize": 96}
+    values |= {"overlap": 10, "geometry": "outlines"}
+    logs, layers = [serving.Log(), serving.Log()], []
+    run(values, tmp_path / "whole.gpkg", "DetectObjects", log=logs[0])
+    found = run(values, tmp_path / "objects.gpkg", "DetectObjects", log=logs[1], cluster=address, cluster__partsize=130)
+    assert (found["parts.done"], found["parts.missing"]) == (9, 0) and not (tmp_path / "objects.parts").exists()
+    for name in ("whole", "objects"):
+        layer = ogr.Open(str(tmp_path / f"{name}.gpkg"))
+        layers.append([(each.ExportToJson(), bytes(each.GetGeometryRef().ExportToWkb())) for each in layer.GetLayer(0)])
+    assert layers[0] == layers[1] and len(layers[0]) == found["objects"] >= 60
+    assert logs[0].warnings == logs[1].warnings and len(logs[0].warnings) == 2
 
 
 def test_other_maps_are_other_parts(folder: Path, tmp_path: Path) -> None:

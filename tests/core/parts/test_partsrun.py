@@ -234,8 +234,8 @@ def test_the_counts_of_values_that_are_not_held(values: dict[str, Any], tmp_path
     log = serving.Log()
     serve(values, log, part="0/2", out__pixeltype="uint8")
     note = json.loads((tmp_path / "map.parts" / "part-00000.json").read_text())
-    assert note["clipped"] > 0 and note["replaced"] == 0
-    assert [warning for warning in log.warnings if warning.startswith(f"Part 0: {note['clipped']} values")]
+    assert note["counts"]["clipped"] > 0 and note["counts"]["replaced"] == 0
+    assert [warning for warning in log.warnings if warning.startswith(f"Part 0: {note['counts']['clipped']} values")]
 
 
 # ------------------------------------------------------------------ refused

@@ -87,6 +87,24 @@ def test_points_have_the_size_of_their_field_or_of_all(field: bool, tmp_path: Pa
     assert any("1 feature" in line and "left out" in line for line in log.warnings) == field
 
 
+def test_each_point_of_a_multipoint_is_an_object(tmp_path: Path) -> None:
+    places = [ground((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in BOXES]
+    together = "MULTIPOINT (" + ", ".join(f"{x} {y}" for x, y in places) + ")"
+    one = extract(tmp_path, objects=write_points(tmp_path / "one.gpkg", [together]), objects__size=50)
+    found = read(one["out.objects"])
+    each = extract(tmp_path, objects=write_points(tmp_path / "each.gpkg", places), objects__size=50)
+    np.testing.assert_array_equal(found, read(each["out.objects"]))
+
+
+def test_infinite_sizes_are_none(tmp_path: Path) -> None:
+    places = [ground((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in BOXES]
+    log = Log()
+    layer = write_points(tmp_path / "objects.gpkg", places, size=[float("inf"), 60.0, 60.0])
+    maps = read(extract(tmp_path, log, objects=layer, objects__sizefield="size")["out.objects"])
+    assert maps[..., -1].sum() == 2
+    assert log.warnings[0].startswith("1 feature of")
+
+
 @pytest.mark.parametrize(("size", "count"), [(170.0, 3), (9.0, 3), (160.0, 0)])
 def test_sizes_that_no_patch_shows_are_told(size: float, count: int, tmp_path: Path) -> None:
     middles = [((x1 + x2) / 2, (y1 + y2) / 2) for x1, y1, x2, y2 in BOXES]
@@ -124,6 +142,13 @@ def test_another_coordinate_system(tmp_path: Path) -> None:
     np.testing.assert_allclose(read(found["out.objects"]), expected(BOXES, [0] * 3, 1, np.arange(16)), atol=1e-2)
 
 
+def test_objects_without_a_coordinate_system_are_told(tmp_path: Path) -> None:
+    log = Log()
+    layer = write_points(tmp_path / "objects.gpkg", [polygon(*box) for box in BOXES], epsg=None)
+    extract(tmp_path, log, objects=layer)
+    assert [warning for warning in log.warnings if "both are assumed to be in the same one" in warning]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -135,6 +160,7 @@ def test_another_coordinate_system(tmp_path: Path) -> None:
         ({"objects__field": "share"}, "holds 0.5, but classes are whole numbers"),
         ({"shapes": "POINT (300100 3999900)"}, "a layer of points, which have no size"),
         ({"shapes": "LINESTRING (300100 3999900, 300200 3999900)"}, "holds lines"),
+        ({"shapes": "POLYGON EMPTY"}, "holds no object with a geometry, a class and, of points, a size"),
         ({"shapes": polygon(-30, 3, -20, 9)}, "None of the 1 object of .* has its centre in"),
         ({"shapes": polygon(2, 3, 9, 8), "places": [(50.0, 50.0)]}, "No patch has the centre"),
     ],

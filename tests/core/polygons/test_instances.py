@@ -164,6 +164,7 @@ def test_pixels_without_a_seed_are_told(tmp_path: Path) -> None:
         ),
         (3, {"threshold": 128}, "THRESHOLD is 128, but must be between 0 and 1 with INSTANCES"),
         (3, {"threshold": float("nan")}, "THRESHOLD is nan, but must be between 0 and 1"),
+        (3, {"factor": -4000}, "has the value -1000 .* or give it in NODATA if it is no data"),
         (3, {"factor": 255}, r"has the value 63.75 in column 0, row 0, but INSTANCES needs .* between 0 and 1"),
     ],
 )

@@ -43,10 +43,11 @@ def drawn_discs(
     return image, edges
 
 
-def segments_detector(folder: Path) -> str:
+def segments_detector(folder: Path, masks: bool = False) -> str:
     """A SavedModel with the outputs of TensorFlow's Object Detection API that finds each number in its first band.
 
-    Of a disc that the edge of its image cuts it finds what is left, with the same score.
+    Of a disc that the edge of its image cuts it finds what is left, with the same score. With `masks`, it has those of the
+    whole image.
     """
     import tensorflow as tf
 
@@ -64,7 +65,9 @@ def segments_detector(folder: Path) -> str:
             sizes = [height, width]
             edges = [tf.gather(each, found) / sizes[place % 2] for place, each in enumerate([*low, *high])]
             score = 0.6 + tf.cast(found % 7, tf.float64) / 20
+            drawn = numbers[None] == tf.cast(found, tf.int32)[:, None, None]
             return {
+                **({"detection_masks": tf.cast(drawn, tf.float32)[None]} if masks else {}),
                 "detection_boxes": tf.cast(tf.stack(edges, 1), tf.float32)[None],
                 "detection_scores": tf.cast(score, tf.float32)[None],
                 "detection_classes": tf.cast(
@@ -73,7 +76,7 @@ def segments_detector(folder: Path) -> str:
                 "num_detections": tf.cast(tf.shape(found)[:1], tf.float32),
             }
 
-    path, module = str(folder / "segments"), Finder()
+    path, module = str(folder / ("instances" if masks else "segments")), Finder()
     tf.saved_model.save(module, path, signatures={"serving_default": module.__call__})
     return path
 

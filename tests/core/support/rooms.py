@@ -33,7 +33,7 @@ ROOMS = {
     "templates": "probing patches",
     "training": "templates serving accuracy",
     "classifiers": "serving accuracy",
-    "objects": "serving accuracy",
+    "objects": "serving polygons",
     "workflows": "registry tablefiles exampledata imagetools polygons objects training classifiers",
     "tables": "workflows cluster",
     "search": "tables",

@@ -387,6 +387,7 @@ NOT_PARAMETERS = {
     "BANDS": "a header's word",
     "FIELD": "SQL",
     "FORMAT": "SQL",
+    "GEOMETRY": "an option of OGR's CSV driver",
     "GPU": "the device, and TensorFlow's name of its kind",
     "IN": "SQL",
     "MODE": "a resampling method of GDAL",

@@ -1,4 +1,4 @@
-"""The outputs that a run in parts is asked for, from the parameters that all such operations have."""
+"""The rasters that a run in parts is asked for, from the parameters that all such operations have."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _OF_PARTS = ("GTiff", "COG")
 
 
 @dataclass(frozen=True)
-class AskedOutputs:
-    """The outputs of a run.
+class AskedRasters:
+    """The rasters of a run.
 
     Attributes:
         paths: by field; the first gives the folder of parts its name.
@@ -37,7 +37,7 @@ class AskedOutputs:
     overviews: bool
 
     @classmethod
-    def of(cls, parameters: Any) -> AskedOutputs:
+    def of(cls, parameters: Any) -> AskedRasters:
         """Return the outputs, after checking that they can be made.
 
         Raises:
