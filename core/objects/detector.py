@@ -326,7 +326,8 @@ def _unknown(model: Model) -> ModelError:
     if _is_undecoded(model):
         return ModelError(
             "The model {model} returns numbers for each anchor or query ({outputs}), from which its framework computes objects "
-            "in a later step: export it with this step, so that it returns boxes, scores and labels.",
+            "in a later step: export it with this step (KerasHub and KerasCV: decode_predictions), so that it returns boxes, "
+            "scores and labels.",
             model=model.path,
             outputs=described_outputs(model),
         )
