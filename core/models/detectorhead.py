@@ -1,7 +1,7 @@
 """What the outputs of a detector are: recognised by their names and shapes, before anything is computed.
 
 Ultralytics and YOLOv5 write what their exports return in their documentation: YOLOv5 three rows for each cell of three grids
-(strides 8, 16 and 32; four grids or two in some models), each of a box, an objectness and class scores; YOLOv8 to YOLO11 one
+(strides 8, 16 and 32; four grids or two in some models), each of a box, an objectness and class scores; YOLOv8 to YOLO26 one
 column for each cell, of a box and class scores. Other families (YOLOX, for example) return rows that must be decoded by
 their grids: those are not mistaken for one of these, since they have one row for each cell.
 """
@@ -28,7 +28,7 @@ _NAMED = (
 )
 """Forms whose outputs have names: those of boxes, scores and classes, and of the number of objects, which may be missing."""
 
-_GRIDS = ((8, 16, 32), (8, 16, 32, 64), (16, 32))
+_GRIDS = ((8, 16, 32), (4, 8, 16, 32), (8, 16, 32, 64), (16, 32))
 """Strides of the grids of YOLO's families."""
 
 _ANCHORS = 3
@@ -36,6 +36,12 @@ _ANCHORS = 3
 
 _KEYPOINTS = 300
 """Most values of the key points of an object."""
+
+_QUERIES = "RTDETRDecoder"
+"""Ultralytics' head of RT-DETR, whose boxes are shares of the image."""
+
+_RESIZING = "image_info"
+"""An output of TensorFlow's Model Garden beside those of its Object Detection API: how the model has resized the image."""
 
 _FEW = 1024
 """Rows up to which a fixed number of them is that of a suppression."""
@@ -49,6 +55,9 @@ class DetectorHead:
         form: a key of `FORMS`.
         outputs: names of those of boxes, scores and classes, or of the only one.
         count: name of the output that holds the number of objects; empty where there is none.
+        resizing: name of the output that tells how the model has resized the image, in whose pixels its boxes are; shape
+            (1, 4, 2): height and width before, after, the factors between them, and what was cut off at the top and the left.
+            Empty where there is none.
         order, scale: of boxes, as `FORMS` has them; empty where they are not known.
         scores: number of class scores of a row or column; None where that follows from its length.
         masks: name of the output with the masks of objects, see `masksoutput`; empty where there is none.
@@ -61,6 +70,7 @@ class DetectorHead:
     order: str = ""
     scale: str = ""
     scores: int | None = None
+    resizing: str = ""
     masks: str = ""
     prototypes: int = 0
 
@@ -71,8 +81,8 @@ class DetectorHead:
 
     @property
     def all_outputs(self) -> tuple[str, ...]:
-        """Names of all outputs for boxes, that of the number of objects last."""
-        return (*self.outputs, self.count) if self.count else self.outputs
+        """Names of all outputs for boxes, those of the number of objects and of the resizing last."""
+        return (*self.outputs, *(name for name in (self.count, self.resizing) if name))
 
     def describe(self) -> str:
         """Return it in words."""
@@ -89,8 +99,8 @@ class DetectorHead:
 def detector_head(model: Model) -> DetectorHead | None:
     """Return what the outputs of a model are; None where it is no detector, or none that is known."""
     found = _by_names(model)
-    if found is None and model.kind == "ONNX":
-        found = _by_shapes(model, metadata(model))
+    if model.kind == "ONNX" and (found is None or found.form == "torchvision"):
+        found = _by_types(model) or found or _by_shapes(model, metadata(model))
     return found and _with_masks(found, model)
 
 
@@ -125,7 +135,9 @@ def head_of(model: Model, form: str, outputs: Sequence[str]) -> DetectorHead:
         )
     count = next((name for name in ("num_detections",) if facts.lists and name in model.outputs), "")
     head = _with_masks(DetectorHead(form, tuple(names), count, facts.order, facts.scale), model)
-    return head if facts.lists or facts.maps else replace(head, scores=_scores(model, head, metadata(model)))
+    if facts.lists or facts.maps:
+        return _in_resized_image(model, head)
+    return replace(head, scores=_scores(model, head, metadata(model)))
 
 
 def _with_masks(head: DetectorHead, model: Model) -> DetectorHead:
@@ -167,8 +179,31 @@ def _by_names(model: Model) -> DetectorHead | None:
     for form, names, counts in _NAMED:
         if set(names) <= set(model.outputs) and model.outputs[names[0]].size(-1) in (4, None):
             count = next((name for name in counts if name in model.outputs), "")
-            return DetectorHead(form, names, count, FORMS[form].order, FORMS[form].scale)
+            head = DetectorHead(form, names, count, FORMS[form].order, FORMS[form].scale)
+            return _in_resized_image(model, head)
     return None
+
+
+def _in_resized_image(model: Model, head: DetectorHead) -> DetectorHead:
+    """Return the head with the output that tells how the model has resized the image, if it has one."""
+    if head.form != "tensorflow" or _RESIZING not in model.outputs:
+        return head
+    return replace(head, scale="pixels", resizing=_RESIZING)
+
+
+def _by_types(model: Model) -> DetectorHead | None:
+    """Return the head of a model of torchvision: one list each of boxes, scores and numbers of classes.
+
+    An export has no names, or those that the user gave the outputs, which may be in another order.
+    """
+    lists = [info for info in model.outputs.values() if info.rank == 1]
+    boxes = [info.name for info in model.outputs.values() if info.rank == 2 and info.size(1) == 4]
+    scores = [info.name for info in lists if info.dtype.startswith("float")]
+    classes = [info.name for info in lists if info.dtype == "int64"]
+    if len(boxes) != 1 or len(scores) != 1 or len(classes) != 1:
+        return None
+    facts = FORMS["torchvision"]
+    return DetectorHead("torchvision", (*boxes, *scores, *classes), "", facts.order, facts.scale)
 
 
 def _may_be_maps(info: TensorInfo) -> bool:
@@ -181,10 +216,11 @@ def _by_shapes(model: Model, known: OnnxMetadata) -> DetectorHead | None:
     lists = _lists_of(model)
     if len(lists) != 1 or len(model.outputs) > 1 and not _has_masks(model):
         return None
-    form = _form(model, lists[0], known)
+    form = (None if known.head == _QUERIES else _form(model, lists[0], known)) or _queries(lists[0], known)
     if form is None:
         return None
-    head = DetectorHead(form, (lists[0].name,), "", FORMS[form].order, FORMS[form].scale)
+    boxes = FORMS["rtdetr" if known.head == _QUERIES else form]
+    head = DetectorHead(form, (lists[0].name,), "", boxes.order, boxes.scale)
     return replace(head, scores=_scores(model, head, known))
 
 
@@ -207,6 +243,18 @@ def _form(model: Model, info: TensorInfo, known: OnnxMetadata) -> str | None:
     if few and told and last in _lengths(model, known):
         return "suppressed_obb" if oriented else "suppressed"
     return None
+
+
+def _queries(info: TensorInfo, known: OnnxMetadata) -> str | None:
+    """Return the form of RT-DETR's rows; None where they are not known to be such.
+
+    Ultralytics exported a box and the scores of all classes, later a box, the highest score and its class.
+    """
+    rows, length = info.size(1), info.size(2)
+    all_scores = length == 4 + len(known.objects) != 6
+    if known.head == _QUERIES:
+        return "rtdetr" if all_scores else "suppressed"
+    return "rtdetr" if all_scores and known.task == "detect" and rows is not None and rows <= _FEW else None
 
 
 def _lengths(model: Model, known: OnnxMetadata) -> Collection[int]:

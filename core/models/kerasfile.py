@@ -111,6 +111,14 @@ def _refusal(path: str, configuration: Any, found: list[str]) -> ModelError:
     if is_keras_2(version):
         return ModelError("{path} is not loaded: {keras_2} ({why}).", path=path, keras_2=keras_2(version), why=why)
     packages = ", ".join(foreign_packages(configuration))
+    if packages and _is_detector(configuration):
+        return ModelError(
+            "{path} is not loaded: it is a detector of the package {packages} ({why}). Export it as a SavedModel together "
+            "with its decode_predictions, which makes objects of its outputs, where it was made.",
+            path=path,
+            packages=packages,
+            why=why,
+        )
     if packages and all(f"of the package {packages}" in offence for offence in found):
         here = (
             Phrase("which this engine lacks")
@@ -134,6 +142,12 @@ def _refusal(path: str, configuration: Any, found: list[str]) -> ModelError:
         why=why,
         trust_model=field("trust_model"),
     )
+
+
+def _is_detector(configuration: Any) -> bool:
+    """Return whether a model is a detector of KerasHub or KerasCV, whose decoder is none of its layers."""
+    inner = configuration.get("config") if isinstance(configuration, dict) else None
+    return isinstance(inner, dict) and "prediction_decoder" in inner
 
 
 def is_keras_2(version: str) -> bool:

@@ -35,12 +35,17 @@ def masks_output(model: Model, form: str) -> str:
         named = model.outputs.get(NAMES[form])
         if named is not None and named.holds_numbers and named.rank in (None, 3, 4):
             return named.name
-        images = [info.name for info in model.outputs.values() if info.rank == 4 and info.holds_numbers]
-        return images[0] if len(images) == 1 else ""  # an export without names
+        return _unnamed_masks(model) if form == "torchvision" else ""
     if form not in PROTOTYPED:
         return ""
     maps = prototype_maps(model)
     return maps[0].name if len(maps) == 1 else ""
+
+
+def _unnamed_masks(model: Model) -> str:
+    """Return the only output that may be masks of one band each, as torchvision's exporter leaves it without a name."""
+    found = [info for info in model.outputs.values() if info.rank == 4 and info.holds_numbers]
+    return found[0].name if len(found) == 1 and _own_shape(model, found[0])[1] in (1, None) else ""
 
 
 def prototypes(model: Model) -> int | None:

@@ -47,6 +47,7 @@ class OnnxMetadata:
         objects: classes of objects; also where there is only one.
         size: height and width in pixels of the images of the training; None where they are not told.
         suppressed: whether the model itself removes objects that overlap; None where that is not told.
+        head: Ultralytics' name of the last part of the network; empty where it is not told.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -57,6 +58,7 @@ class OnnxMetadata:
     objects: Classes = ()
     size: tuple[int, int] | None = None
     suppressed: bool | None = None
+    head: str = ""
 
     @property
     def lists_objects(self) -> bool:
@@ -85,7 +87,8 @@ def read_metadata(place: Path, content: OnnxContent) -> OnnxMetadata:
         told = {key: text for key, text in texts.items() if key in _ULTRALYTICS}
         objects = _named(_literal(texts["names"]))
         sides, suppressed = _size(texts.get("imgsz", "")), _suppressed(texts)
-        return OnnxMetadata(told, classes, None, InputScaling(_BYTES), texts["task"], objects, sides, suppressed)
+        task, last = texts["task"], texts.get("head", "")
+        return OnnxMetadata(told, classes, None, InputScaling(_BYTES), task, objects, sides, suppressed, last)
     classes = _classes(texts.get("class_names") or texts.get("names", ""), content.outputs)
     objects = _named(_literal(texts.get("class_names") or texts.get("names", "")))
     sides = _size(texts.get("tile_size") or texts.get("tiles_size", ""))

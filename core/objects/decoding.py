@@ -16,6 +16,8 @@ from .centrepoints import centred_boxes
 _ROUNDING = 1e-3
 """By how much a score may exceed 1."""
 
+_LIMITS = 50
+"""Exports limit the number of objects of an image to a multiple of this: 100, 200 or 300 by default."""
 _NO_OBJECT = -1.0
 """Score with which KerasCV and KerasHub fill their lists."""
 
@@ -62,6 +64,7 @@ class Decoder:
         self.head, self.full, self.score = head, 0, score
         self._model, self._most, self._labels = model, most, np.array(labels, "int64")
         self._in_pixels = False  # whether a tile has shown that boxes are
+        self._largest = 0
 
     def __call__(self, outputs: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
         """Return the boxes of a tile; see `numbered`."""
@@ -81,6 +84,8 @@ class Decoder:
         Raises:
             ModelError: the outputs are not what the head says.
         """
+        resizing = outputs[-1] if self.head.resizing else None
+        outputs = outputs[: len(outputs) - bool(self.head.resizing)]
         found = (
             self._points(outputs[0], height, width)
             if self.head.facts.maps
@@ -88,7 +93,7 @@ class Decoder:
         )
         kept = found.scores >= self.score
         self._check_scores(found.scores)
-        self._check_classes(found.classes[kept])
+        self._check_classes(found.classes, kept)
         angles = np.zeros(len(kept)) if found.angles is None else found.angles
         kept &= found.classes >= 0
         boxes = _edges(found.boxes[kept].astype("float64"), self.head.order)
@@ -97,12 +102,30 @@ class Decoder:
         self._check(boxes, height, width)
         if self.head.scale == "relative":
             boxes *= np.array([height, width, height, width], "float64")
+        elif resizing is not None:
+            boxes = self._before_resizing(boxes, resizing)
         columns = [found.scores[kept], found.classes[kept], angles[kept]]
         rows = np.concatenate([boxes, *(np.asarray(each, "float64")[:, None] for each in columns)], axis=1)
         has_area = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])  # what fills a list has none
-        if self._most is not None and int(has_area.sum()) >= self._most:
-            self.full += 1
+        self._count(int(has_area.sum()), len(kept))
         return rows[has_area], np.flatnonzero(kept)[has_area]
+
+    def _before_resizing(self, boxes: np.ndarray, resizing: np.ndarray) -> np.ndarray:
+        """Return boxes of the image that the model has resized, in pixels of the tile."""
+        told = np.asarray(resizing, "float64").reshape(-1, 2)
+        if told.shape != (4, 2) or not (told[2] > 0).all():
+            raise self.unequal([np.shape(resizing)])
+        factor, cut = (np.tile(each, 2) for each in told[2:])
+        before: np.ndarray = (boxes + cut) / factor
+        return before
+
+    def _count(self, kept: int, returned: int) -> None:
+        """Note whether the model returned as many objects as it can; where the file tells no limit, the largest number."""
+        if self._most is not None:
+            self.full += int(kept >= self._most)
+        elif self.head.facts.suppressed and kept == returned and kept >= max(self._largest, 1):
+            self.full = self.full * (kept == self._largest) + (kept % _LIMITS == 0)
+            self._largest = kept
 
     def _points(self, output: np.ndarray, height: int, width: int) -> _Found:
         """Read the maps of objects that are found as points."""
@@ -147,14 +170,19 @@ class Decoder:
                 Phrase("export the model with a sigmoid or softmax, or set {head} to what its outputs are", head=_HEAD),
             )
 
-    def _check_classes(self, classes: np.ndarray) -> None:
-        whole = (classes == np.floor(classes)).all()  # not of NaN
-        if not whole or (classes > _LARGEST_CLASS).any():
+    def _check_classes(self, classes: np.ndarray, kept: np.ndarray) -> None:
+        """Raise ModelError where numbers of classes are others; what a model fills its lists with may be anything."""
+        lists = self.head.facts.lists
+        checked = classes[kept] if lists else classes
+        whole = (checked == np.floor(checked)).all()  # not of NaN
+        if not whole or (checked > _LARGEST_CLASS).any():
             raise self._odd(
-                Phrase("classes up to {most:.4g}", most=float(classes.max()))
+                Phrase("classes up to {most:.4g}", most=float(checked.max()))
                 if whole
                 else Phrase("classes that are no whole numbers"),
-                Phrase("set {output_names} to boxes, scores and classes", output_names=field("output_names")),
+                Phrase("set {output_names} to boxes, scores and classes", output_names=field("output_names"))
+                if lists
+                else Phrase("set {head} to what its outputs are, rtdetr for example", head=_HEAD),
             )
 
     def _check(self, boxes: np.ndarray, height: int, width: int) -> None:
@@ -278,6 +306,14 @@ def _suppressed(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
     return _Found(rows[:, :4], rows[:, 4], rows[:, 5], rows[:, -1] if angles else None)
 
 
+def _rtdetr(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
+    rows = _table(decoder, outputs[0])
+    if rows.shape[1] < 5:
+        raise decoder.unequal([rows.shape])
+    classes = rows[:, 4:].argmax(axis=1)
+    return _Found(rows[:, :4], rows[np.arange(len(rows)), 4 + classes], classes)
+
+
 def _yolov7(decoder: Decoder, outputs: Sequence[np.ndarray]) -> _Found:
     rows = _table(decoder, outputs[0])
     if rows.shape[1] != 7:
@@ -291,6 +327,7 @@ _READERS: dict[str, Callable[[Decoder, Sequence[np.ndarray]], _Found]] = {
     "yolov8_obb": _yolov8,
     "suppressed": _suppressed,
     "suppressed_obb": _suppressed,
+    "rtdetr": _rtdetr,
     "yolov7": _yolov7,
 }
 """How each form that is one output is read; the others are lists."""

@@ -291,15 +291,16 @@ def asked_head(parameters: DetectObjects, model: Model) -> DetectorHead:
         head = replace(head, order=parameters.head_order)
     if parameters.head_scale != "auto":
         head = replace(head, scale=parameters.head_scale)
-    if not head.order or not head.scale:
-        lacking = "head_scale" if head.order else "head_order"
+    lacking = [("head_order", Phrase("the order"))] if not head.order else []
+    lacking += [("head_scale", Phrase("the unit"))] if not head.scale else []
+    if lacking:
         raise ParameterError(
             "The model {model} is a detector ({head}), but its file does not tell {what} of its boxes: set {lacking} to what "
             "its training used.",
             model=model.path,
             head=head.describe(),
-            what=Phrase("the unit") if head.order else Phrase("the order"),
-            lacking=field(lacking),
+            what=Phrase(" and ").join(what for _, what in lacking),
+            lacking=Phrase(" and ").join(field(key) for key, _ in lacking),
         )
     if parameters.geometry == "outlines" and not head.masks:
         raise ModelError(
@@ -324,6 +325,14 @@ def _unknown(model: Model) -> ModelError:
             head=field("head"),
             output_names=field("output_names"),
         )
+    if _is_undecoded(model):
+        return ModelError(
+            "The model {model} returns numbers for each anchor or query ({outputs}), from which its framework computes objects "
+            "in a later step: export it with this step (KerasHub and KerasCV: decode_predictions), so that it returns boxes, "
+            "scores and labels.",
+            model=model.path,
+            outputs=described_outputs(model),
+        )
     return ModelError(
         "What the outputs of the model {model} are ({outputs}) is not recognised by their names and shapes. If it is a "
         "detector, set {head}, and {output_names} where outputs must be named.",
@@ -332,6 +341,13 @@ def _unknown(model: Model) -> ModelError:
         head=field("head"),
         output_names=field("output_names"),
     )
+
+
+def _is_undecoded(model: Model) -> bool:
+    """Return whether the outputs are boxes and scores before they are decoded: lists of one length, one of 4 numbers each."""
+    lists = [info for info in model.outputs.values() if info.rank == 3]
+    boxes = [info for info in lists if info.size(2) == 4]
+    return any(one is not other and one.size(1) == other.size(1) for one in boxes for other in lists)
 
 
 def chosen_classes(text: str, legend: Legend, progress: Progress) -> frozenset[int] | None:

@@ -46,13 +46,16 @@ FORMS = {
         "xyxy", "pixels", lists=True, suppressed=True, meaning="torchvision (boxes, labels, scores)"
     ),
     "yolov5": HeadForm("cxcywh", "pixels", meaning="YOLOv5: rows of a box, an objectness and class scores"),
-    "yolov8": HeadForm("cxcywh", "pixels", meaning="YOLOv8 to YOLO11: columns of a box and class scores"),
+    "yolov8": HeadForm("cxcywh", "pixels", meaning="YOLOv8 to YOLO26: columns of a box and class scores"),
     "yolov8_obb": HeadForm("cxcywh", "pixels", oriented=True, meaning="the same with oriented boxes, the angle last"),
     "suppressed": HeadForm(
         "xyxy", "pixels", suppressed=True, meaning="rows of a box, score and class, after suppression in the model"
     ),
     "suppressed_obb": HeadForm(
         "cxcywh", "pixels", oriented=True, suppressed=True, meaning="the same with oriented boxes, the angle last"
+    ),
+    "rtdetr": HeadForm(
+        "cxcywh", "relative", suppressed=True, meaning="RT-DETR: rows of a box and class scores, one for each query"
     ),
     "yolov7": HeadForm(
         "xyxy", "pixels", suppressed=True, meaning="rows of image number, box, class and score, after suppression"

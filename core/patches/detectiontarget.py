@@ -9,7 +9,10 @@ import numpy as np
 from ..parameters.detectionmaps import GEOMETRY, MORE_IN_TARGET
 
 OVERLAP = 0.3
-"""Intersection over union that a box keeps if its corners are off by the radius of the heat, as CornerNet has it."""
+"""Intersection over union that a box keeps if its corners are off by the radius of the heat.
+
+CornerNet's paper has it since its second version (arXiv 1808.01244v2); its first version and the code have 0.7.
+"""
 
 
 @dataclass(frozen=True)
@@ -48,9 +51,9 @@ class TargetObjects:
 def heat_radius(heights: np.ndarray, widths: np.ndarray, overlap: float = OVERLAP) -> np.ndarray:
     """Return by how much the corners of boxes may be off, so that they still overlap with the right ones by `overlap`.
 
-    After H. Law and J. Deng, CornerNet: Detecting Objects as Paired Keypoints, ECCV 2018, section 3.2, which CenterNet
-    follows: the smallest of the radii for a box that is shifted, for one inside the right one, and for one around it, each the
-    root of a quadratic equation.
+    After H. Law and J. Deng, CornerNet: Detecting Objects as Paired Keypoints, 2019, section 3.2, with the roots that the code
+    of CenterNet takes (those in CornerNet's own code are too large): the smallest of the radii for a box that is shifted, for
+    one inside the right one, and for one around it, each the root of a quadratic equation.
 
     Args:
         heights, widths: of the boxes, in any unit.
@@ -124,7 +127,7 @@ class TargetMaps:
 
 
 def _heat(heat: np.ndarray, cell: tuple[int, int], radius: int) -> None:
-    """Raise a heat map to a Gaussian around a cell, whose deviation is a sixth of its side."""
+    """Raise a heat map to a Gaussian around a cell, whose deviation is a sixth of its side, as in CornerNet's code."""
     rows, columns = (
         np.arange(max(0, middle - radius), min(size, middle + radius + 1)) for middle, size in zip(cell, heat.shape)
     )

@@ -22,6 +22,8 @@ SQUARE, FREE = (1, 3, 64, 64), (1, 3, "h", "w")
 CELLS = 64 + 16 + 4
 YOLO, OBB = detectors.ULTRALYTICS, {**detectors.ULTRALYTICS, "task": "obb"}
 YOLOV5 = {"names": "{0: 'tree', 1: 'car'}", "stride": "32"}
+RTDETR = {**YOLO, "head": "RTDETRDecoder", "end2end": "False", "args": "{'nms': None}"}
+FIVE = "{0: 'a', 1: 'b', 2: 'c', 3: 'd', 4: 'e'}"
 LISTS = {"boxes": np.zeros((5, 4)), "labels": np.zeros(5), "scores": np.zeros(5)}
 
 
@@ -38,6 +40,7 @@ def head(folder: Path, image: Any, outputs: Any, shapes: Any = None, metadata: A
     [
         ("yolov8", 2, SQUARE, (1, 6, CELLS), None, YOLO),
         ("yolov8", 2, SQUARE, (1, 6, CELLS), None, None),
+        ("yolov8", 2, SQUARE, (1, 6, 256 + CELLS), None, None),  # of four grids, for small objects
         ("yolov8", 2, FREE, (1, 6, CELLS), (1, 6, "n"), YOLO),
         ("yolov8_obb", 2, SQUARE, (1, 7, CELLS), None, OBB),
         ("yolov5", 2, SQUARE, (1, 3 * CELLS, 7), None, YOLOV5),
@@ -65,6 +68,22 @@ def test_yolo(
     assert (found.form, found.scores, found.outputs) == (form, scores, ("output0",))
 
 
+@pytest.mark.parametrize(
+    ("form", "image", "shape", "declared", "metadata"),
+    [  # the shapes of Ultralytics 8.4.190, and of 8.3.100, which writes no head
+        ("suppressed", SQUARE, (1, 300, 6), None, RTDETR),
+        ("suppressed", FREE, (1, 300, 6), ("batch", "dim", "anchors"), RTDETR),
+        ("rtdetr", SQUARE, (1, 300, 9), None, {**RTDETR, "names": FIVE}),
+        ("rtdetr", SQUARE, (1, 300, 9), None, {**YOLO, "names": FIVE}),
+    ],
+)
+def test_rows_of_rtdetr_are_shares_of_the_image(
+    form: str, image: Any, shape: Any, declared: Any, metadata: Any, tmp_path: Path
+) -> None:
+    found = head(tmp_path, image, shape, declared, metadata)
+    assert (found.form, found.order, found.scale) == (form, "cxcywh", "relative")
+
+
 def test_masks_of_instances_are_no_class_scores(tmp_path: Path) -> None:
     outputs = {"output0": np.zeros((1, 4 + 2 + 32, CELLS)), "output1": np.zeros((1, 32, 16, 16))}
     for number, metadata in enumerate((None, {**YOLO, "task": "segment"})):
@@ -77,6 +96,33 @@ def test_names(tmp_path: Path) -> None:
     found = head(tmp_path, SQUARE, LISTS)
     assert (found.form, found.outputs) == ("torchvision", ("boxes", "scores", "labels"))
     assert (found.order, found.scale) == ("xyxy", "pixels")
+
+
+@pytest.mark.parametrize("more", [{}, {"masks": np.zeros((5, 1, 9, 9))}, {"points": np.zeros((5, 17, 3))}])
+def test_torchvision_exported_without_names(more: dict[str, Any], tmp_path: Path) -> None:
+    lists = {"2322": np.zeros((5, 4)), "2291": np.zeros(5), "2292": np.zeros(5)}
+    declared = {"2322": ("n", 4), "2291": ("m",), "2292": ("m",)}
+    path = detectors.fixed_outputs(tmp_path / "m.onnx", (3, 64, 64), {**lists, **more}, declared, {"2292"})
+    found = detector_head(load_model(path, ""))
+    assert found is not None and found.outputs == ("2322", "2291", "2292")
+    assert (found.form, found.order, found.scale) == ("torchvision", "xyxy", "pixels")
+    path = detectors.fixed_outputs(tmp_path / "m.onnx", (3, 64, 64), lists, declared)  # which are the classes?
+    assert detector_head(load_model(path, "")) is None
+    path = detectors.fixed_outputs(tmp_path / "m.onnx", (3, 64, 64), LISTS, None, {"scores"})  # named in a wrong order
+    mixed = detector_head(load_model(path, ""))
+    assert mixed is not None and mixed.outputs == ("boxes", "labels", "scores")
+
+
+def test_the_model_garden_has_boxes_in_pixels_of_a_resized_image(tmp_path: Path) -> None:
+    lists = {"boxes": np.zeros((1, 5, 4)), "scores": np.zeros((1, 5)), "classes": np.zeros((1, 5))}
+    outputs = {f"detection_{name}": array for name, array in lists.items()}
+    found = head(tmp_path, SQUARE, outputs)
+    assert (found.form, found.order, found.scale, found.resizing) == ("tensorflow", "yxyx", "relative", "")
+    found = head(tmp_path, SQUARE, {**outputs, "image_info": np.zeros((1, 4, 2))})
+    assert (found.form, found.order, found.scale, found.resizing) == ("tensorflow", "yxyx", "pixels", "image_info")
+    assert found.all_outputs[-1] == "image_info"
+    said = head_of(load_model(str(tmp_path / "model.onnx"), ""), "tensorflow", list(outputs))
+    assert said == found
 
 
 @pytest.mark.parametrize(
@@ -97,6 +143,19 @@ def test_what_may_be_something_else_is_not_recognised(image: Any, shape: Any, de
 def test_names_of_classes_that_contradict_the_shape_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="5 class scores .* 2 classes.*HEAD"):
         head(tmp_path, SQUARE, (1, 9, CELLS), metadata=YOLO)
+
+
+def test_features_are_no_masks(tmp_path: Path) -> None:
+    named = {
+        f"detection_{name}": np.zeros((1, 5, *more)) for name, more in (("boxes", [4]), ("scores", []), ("classes", []))
+    }
+    outputs = {**named, "box_classifier_features": np.zeros((5, 4, 4, 32))}  # of Faster R-CNN
+    found = head(tmp_path, SQUARE, outputs)
+    assert (found.form, found.masks) == ("tensorflow", "")
+    assert head(tmp_path, SQUARE, {**outputs, "detection_masks": np.zeros((1, 5, 15, 15))}).masks == "detection_masks"
+    unnamed = {"7": np.zeros((5, 4)), "8": np.zeros(5), "9": np.zeros(5), "10": np.zeros((5, 1, 64, 64))}
+    path = detectors.fixed_outputs(tmp_path / "unnamed.onnx", SQUARE, unnamed)
+    assert head_of(load_model(path, ""), "torchvision", ["7", "8", "9"]).masks == "10"
 
 
 def test_a_form_can_be_said(tmp_path: Path) -> None:

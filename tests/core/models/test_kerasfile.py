@@ -88,6 +88,17 @@ def test_object_that_does_more_is_refused(saved: Path, tmp_path: Path, described
         check_keras_file(path)
 
 
+def test_detector_of_another_package_is_exported_with_its_decoder(saved: Path, tmp_path: Path) -> None:
+    path, module = tmp_path / "detector.keras", "keras_hub.src.models.retinanet.retinanet_object_detector"
+    decoder = described("NonMaxSuppression", "keras_hub.src.layers.modeling.non_max_supression", {})
+    detector = described("RetinaNetObjectDetector", module, {"prediction_decoder": decoder})
+    with zipfile.ZipFile(saved) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, json.dumps(detector) if name == "config.json" else source.read(name))
+    with pytest.raises(ModelError, match="a detector of the package keras_hub .*SavedModel .*decode_predictions"):
+        check_keras_file(str(path))
+
+
 @pytest.mark.parametrize("name", ["m.h5", "m.HDF5"])
 def test_hdf5_is_refused_with_the_way_out(name: str) -> None:
     with pytest.raises(ModelError, match=r"keras\.models\.load_model\('m\..*model\.keras.*TRUST_MODEL"):

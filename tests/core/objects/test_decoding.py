@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,22 @@ def test_a_point_without_a_size_is_no_object() -> None:
     assert decoded("centernet", maps)[0].shape == (0, 7)
 
 
+def test_boxes_in_an_image_that_the_model_resized() -> None:
+    factor, cut = np.array([2.0, 1.5]), np.array([6.0, 3.0])
+    resized = np.array(BOXES["yxyx"]) * np.tile(factor, 2) - np.tile(
+        cut, 2
+    )  # as the Model Garden does to its references
+    info = np.array([[[HEIGHT, WIDTH], [64, 128], factor, cut]])
+    head = DetectorHead("tensorflow", ("boxes", "scores", "classes"), "", "yxyx", "pixels", resizing="image_info")
+    found = Decoder(head, "model", 0.5)([resized, SCORES, CLASSES, info], HEIGHT, WIDTH)
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)
+    with pytest.raises(ModelError, match=r"\(3, 2\)"):
+        Decoder(head, "model", 0.5)([resized, SCORES, CLASSES, info[0, :3]], HEIGHT, WIDTH)
+    shares = np.array(BOXES["yxyx"]) / RELATIVE["yxyx"]  # it computes these back itself
+    found = Decoder(replace(head, scale="relative"), "model", 0.5)([shares, SCORES, CLASSES, info], HEIGHT, WIDTH)
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)
+
+
 def test_yolov5_multiplies_objectness_and_class_score() -> None:
     rows = np.concatenate([BOXES["cxcywh"], [[0.9, 0.1, 1.0], [0.8, 0.75, 0.3], [0.9, 0.3, 0.4]]], axis=1)
     found, _ = decoded("yolov5", rows[None], scores=2)
@@ -117,6 +134,23 @@ def test_rows_after_suppression() -> None:
     np.testing.assert_allclose(decoded("suppressed", rows[None])[0], EXPECTED, rtol=1e-6)
     numbered = np.concatenate([[[0.0]] * 3, BOXES["xyxy"], [[1, 0.9], [0, 0.6], [0, 0]]], axis=1)
     np.testing.assert_allclose(decoded("yolov7", numbered)[0], EXPECTED, rtol=1e-6)
+
+
+def test_rows_of_queries_have_all_class_scores() -> None:
+    boxes = np.array(BOXES["cxcywh"]) / [WIDTH, HEIGHT, WIDTH, HEIGHT]
+    rows = np.concatenate([boxes, [[0.1, 0.9], [0.6, 0.2], [0.1, 0.2]]], axis=1)
+    np.testing.assert_allclose(decoded("rtdetr", rows[None])[0], EXPECTED, rtol=1e-6)
+    with pytest.raises(ModelError, match="classes that are no whole numbers: set HEAD .*rtdetr"):
+        decoded("suppressed", rows[None])  # whatever their scores
+
+
+def test_a_limit_that_the_file_does_not_tell() -> None:
+    decoder = Decoder(DetectorHead("torchvision", ("boxes", "scores", "labels"), "", "xyxy", "pixels"), "model", 0.5)
+    for count, full in ((99, 0), (100, 1), (42, 1), (100, 2), (130, 0), (150, 1)):
+        decoder([np.tile([0.0, 0, 9, 9], (count, 1)), np.full(count, 0.9), np.zeros(count)], HEIGHT, WIDTH)
+        assert decoder.full == full
+    decoder([np.tile([0.0, 0, 9, 9], (150, 1)), np.linspace(0.9, 0.4, 150), np.zeros(150)], HEIGHT, WIDTH)
+    assert decoder.full == 1  # those that are missing would have a lower score
 
 
 @pytest.mark.parametrize("form", ["suppressed", "yolov7", "yolov5"])

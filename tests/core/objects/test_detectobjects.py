@@ -246,12 +246,21 @@ def test_describe_model_shows_a_detector_and_keeps_names_of_classes(drawn: Simpl
 def test_boxes_in_an_unknown_order_are_refused_until_it_is_said(drawn: SimpleNamespace, tmp_path: Path) -> None:
     outputs = {"boxes": np.array([[[8, 8, 20, 10]]]), "confidence": np.array([[0.9]]), "labels": np.array([[0]])}
     model = detectors.fixed_outputs(tmp_path / "keras.onnx", (1, 3, 400, 400), outputs)
-    with pytest.raises(OtbtfError, match="HEAD_ORDER"):
+    with pytest.raises(OtbtfError, match="the order and the unit of its boxes: set HEAD_ORDER and HEAD_SCALE"):
         run(tmp_path, drawn.path, model)
     with pytest.raises(OtbtfError, match="HEAD_SCALE"):
         run(tmp_path, drawn.path, model, **{"head.order": "xywh"})
     found = run(tmp_path, drawn.path, model, **{"head.order": "xywh", "head.scale": "pixels"})
     assert edges_of(found) == {(8, 8, 28, 18)}
+
+
+@pytest.mark.parametrize("names", [("logits", "pred_boxes"), ("cls_logits", "bbox_regression")])
+def test_outputs_before_decoding_are_refused(names: tuple[str, str], drawn: SimpleNamespace, tmp_path: Path) -> None:
+    scores, boxes = names  # of DETR, and of KerasHub's RetinaNet as it exports itself
+    outputs = {scores: np.zeros((1, 60, 4)), boxes: np.zeros((1, 60, 4))}
+    model = detectors.fixed_outputs(tmp_path / "raw.onnx", (1, 3, 64, 64), outputs)
+    with pytest.raises(OtbtfError, match="each anchor or query .*export it with this step"):
+        run(tmp_path, drawn.path, model)
 
 
 def test_torchvision_takes_an_image_without_a_batch(drawn: SimpleNamespace, tmp_path: Path) -> None:

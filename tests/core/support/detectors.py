@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,18 +124,25 @@ def fixed_outputs(
     image: Sequence[Any],
     outputs: Mapping[str, np.ndarray],
     shapes: Mapping[str, Sequence[Any]] | None = None,
+    integers: Collection[str] = (),
     **more: Any,
 ) -> str:
-    """An ONNX model that returns the same arrays for any image; `shapes` are those that it declares, if others."""
+    """An ONNX model that returns the same arrays for any image.
+
+    `shapes` are those that it declares, if others; `integers` the outputs of type int64, others are float32.
+    """
     nodes = [
         onnx_graphs.node("ReduceSum", "images", "sum", keepdims=0),
         onnx_graphs.node("Mul", "sum zero", "nothing"),
+        onnx_graphs.node("Cast", "nothing", "none", to=TensorProto.INT64),
     ]
     constants = [numpy_helper.from_array(np.array(0, "float32"), "zero")]
     infos = []
     for name, array in outputs.items():
-        constants.append(numpy_helper.from_array(array.astype("float32"), f"{name}_values"))
-        nodes.append(onnx_graphs.node("Add", f"{name}_values nothing", name))
-        infos.append(onnx_graphs.value(name, (shapes or {}).get(name, array.shape)))
+        whole = name in integers
+        constants.append(numpy_helper.from_array(array.astype("int64" if whole else "float32"), f"{name}_values"))
+        nodes.append(onnx_graphs.node("Add", f"{name}_values {'none' if whole else 'nothing'}", name))
+        kind = TensorProto.INT64 if whole else TensorProto.FLOAT
+        infos.append(onnx_graphs.value(name, (shapes or {}).get(name, array.shape), kind))
     inputs = [onnx_graphs.value("images", image, TensorProto.FLOAT)]
     return onnx_graphs.save(path, nodes, inputs, infos, constants, **more)
