@@ -69,8 +69,12 @@ class _Entry(NamedTuple):
 
     def overlap(self, kept: _Entry, cut: bool) -> float:
         """Return the share by which this box overlaps a kept one."""
-        height, width = min(self.y2, kept.y2) - max(self.y1, kept.y1), min(self.x2, kept.x2) - max(self.x1, kept.x1)
-        if height <= _TOUCHING or width <= _TOUCHING:
+        # Without calls of min and max, which take most of the time where most boxes do not overlap.
+        height = (self.y2 if self.y2 < kept.y2 else kept.y2) - (self.y1 if self.y1 > kept.y1 else kept.y1)
+        if height <= _TOUCHING:
+            return 0.0
+        width = (self.x2 if self.x2 < kept.x2 else kept.x2) - (self.x1 if self.x1 > kept.x1 else kept.x1)
+        if width <= _TOUCHING:
             return 0.0
         common = height * width
         if self.corners is not None and kept.corners is not None:
