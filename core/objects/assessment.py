@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..base.progress import Progress
+from ..base.progress import Part, Progress
 from ..errors import NothingInsideError, ParameterError, field
 from ..files.staging import check_file, write_text_file
 from ..operations.assessdetections import AssessDetections
@@ -59,7 +59,7 @@ def assess_detections(parameters: AssessDetections, progress: Progress) -> dict[
         check_file(parameters.out_report, field("out_report"))
     detections, objects = _read(parameters, progress)
     progress.fraction(0.3)
-    pairs = _pairs(parameters, detections, objects)
+    pairs = _pairs(detections, objects, Part(progress, 0.3, 0.5))
     progress.fraction(0.5)
     results = list(_class_results(parameters, detections, objects, pairs, progress))
     every = together(results)
@@ -208,13 +208,14 @@ def _inside(parameters: AssessDetections, objects: AssessedObjects, progress: Pr
     return objects.part(within)
 
 
-def _pairs(parameters: AssessDetections, detections: AssessedObjects, objects: AssessedObjects) -> Pairs:
+def _pairs(detections: AssessedObjects, objects: AssessedObjects, progress: Progress) -> Pairs:
     """Return the pairs of one class."""
     if detections.points:
-        pairs = containing(objects.shapes, detections.shapes, objects.envelopes, detections.envelopes).turned()
+        shapes = objects.shapes, detections.shapes
+        pairs = containing(*shapes, objects.envelopes, detections.envelopes, progress).turned()
     else:
         find = containing if objects.points else overlapping
-        pairs = find(detections.shapes, objects.shapes, detections.envelopes, objects.envelopes)
+        pairs = find(detections.shapes, objects.shapes, detections.envelopes, objects.envelopes, progress)
     numbers = {name: number for number, name in enumerate(sorted({*detections.classes, *objects.classes}))}
     one, other = (np.array([numbers[name] for name in each.classes], "int64") for each in (detections, objects))
     same = one[pairs.detections] == other[pairs.objects]

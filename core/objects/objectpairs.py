@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..base.progress import Progress
 from .matching import Pairs
+
+_BATCH = 500
+"""Pairs that are compared between two looks at the user's wish to stop."""
 
 _RECTANGLE = 1e-9
 """Relative difference of the area of a polygon from that of its envelope up to which it is a box."""
@@ -52,12 +56,18 @@ def _in_cells(boxes: np.ndarray, corner: np.ndarray, cell: float) -> tuple[np.nd
     return keys[order], number[order]
 
 
-def overlapping(detections: Sequence[Any], objects: Sequence[Any], envelopes: np.ndarray, others: np.ndarray) -> Pairs:
+def overlapping(
+    detections: Sequence[Any], objects: Sequence[Any], envelopes: np.ndarray, others: np.ndarray, progress: Progress
+) -> Pairs:
     """Return the pairs of polygons that overlap, with their intersection divided by their union.
 
     Args:
         detections, objects: OGR's geometries, valid ones.
         envelopes, others: x1, y1, x2, y2 of each of them.
+        progress: told how many pairs are compared.
+
+    Raises:
+        Cancelled: `progress` asked to stop.
     """
     left, right = joined(envelopes, others)
     a, b = envelopes[left], others[right]
@@ -66,7 +76,7 @@ def overlapping(detections: Sequence[Any], objects: Sequence[Any], envelopes: np
     boxes, rectangles = (_are_boxes(*pair) for pair in ((areas, envelopes), (sizes, others)))
     surfaces = (areas[left] > 0) & (sizes[right] > 0)
     common[~surfaces] = 0.0
-    for place in np.flatnonzero(surfaces & ~(boxes[left] & rectangles[right])).tolist():
+    for place in _told(np.flatnonzero(surfaces & ~(boxes[left] & rectangles[right])), progress):
         shape = detections[left[place]].Intersection(objects[right[place]])
         common[place] = 0.0 if shape is None else shape.GetArea()
     union = areas[left] + sizes[right] - common
@@ -75,7 +85,9 @@ def overlapping(detections: Sequence[Any], objects: Sequence[Any], envelopes: np
     return Pairs(left[kept], right[kept], shares[kept])
 
 
-def containing(detections: Sequence[Any], objects: Sequence[Any], envelopes: np.ndarray, others: np.ndarray) -> Pairs:
+def containing(
+    detections: Sequence[Any], objects: Sequence[Any], envelopes: np.ndarray, others: np.ndarray, progress: Progress
+) -> Pairs:
     """Return the pairs of polygons and points in them; the nearer the point is to the middle, the nearer to 1 their overlap.
 
     See `overlapping` for the arguments.
@@ -84,12 +96,21 @@ def containing(detections: Sequence[Any], objects: Sequence[Any], envelopes: np.
     areas = np.array([shape.GetArea() for shape in detections])
     boxes = _are_boxes(areas, envelopes)
     kept = np.ones(len(left), bool)
-    for place in np.flatnonzero(~boxes[left]).tolist():
+    for place in _told(np.flatnonzero(~boxes[left]), progress):
         kept[place] = areas[left[place]] > 0 and detections[left[place]].Intersects(objects[right[place]])
     left, right = left[kept], right[kept]
     middle, sides = (envelopes[:, :2] + envelopes[:, 2:]) / 2, envelopes[:, 2:] - envelopes[:, :2]
     away = np.abs(others[right, :2] - middle[left]) / np.where(sides[left] > 0, sides[left], 1)
     return Pairs(left, right, 1 - np.hypot(away[:, 0], away[:, 1]) / 2)
+
+
+def _told(places: np.ndarray, progress: Progress) -> Iterator[int]:
+    """Yield places, and tell how many are done."""
+    for number, place in enumerate(places.tolist()):
+        if number % _BATCH == 0:
+            progress.check()
+            progress.fraction(number / len(places))
+        yield place
 
 
 def _are_boxes(areas: np.ndarray, envelopes: np.ndarray) -> np.ndarray:

@@ -175,7 +175,8 @@ class _Layer:
 
     def __init__(self, maker: _Maker, progress: Progress) -> None:
         self._maker, self._progress, self._stack = maker, progress, ExitStack()
-        self._notes: dict[int, PartNote] = {}
+        self._notes: list[PartNote] = []
+        self._boxes = self._tiles = 0
 
     def __enter__(self) -> _Layer:
         self._layer = self._stack.enter_context(ObjectLayer(self._maker.parameters, self._progress))
@@ -186,23 +187,23 @@ class _Layer:
 
     def arrived(self, number: int, note: PartNote, progress: Progress) -> None:
         """Take note of a part, and refuse too many boxes as soon as there are."""
-        self._notes[number] = note
+        self._notes.append(note)
         plan, opened = self._maker.plan, self._maker.opened
-        count = sum(each.counts["boxes"] for each in self._notes.values())
-        done = sum(plan.parts[each].area for each in self._notes)
-        opened.check_number(count, done, plan.box.area, opened.most_boxes)
+        self._boxes += note.counts["boxes"]
+        self._tiles += plan.parts[number].area
+        opened.check_number(self._boxes, self._tiles, plan.box.area, opened.most_boxes)
 
     def finish(self, progress: Progress) -> None:
         maker, detector = self._maker, self._maker.opened.detector
         detector.reset_counts()
-        for note in self._notes.values():
+        for note in self._notes:
             detector.add_counts(note.counts)
         numbers = range(len(maker.plan.parts))
         masks = [maker.folder.part(number, _MASKS) for number in numbers] if maker.opened.with_masks else []
-        boxes, overlap = self._boxes(starts_of(masks) if masks else [0 for _ in numbers]), maker.lattice.overlap
+        boxes, overlap = self._read(starts_of(masks) if masks else [0 for _ in numbers]), maker.lattice.overlap
         maker.written = self._layer.write(detector, boxes, masks, overlap, Part(progress, COMPUTING, 1.0))
 
-    def _boxes(self, starts: Sequence[int]) -> np.ndarray:
+    def _read(self, starts: Sequence[int]) -> np.ndarray:
         """Return the boxes of all parts in the order of tiles, as if one run had found them.
 
         Args:

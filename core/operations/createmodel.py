@@ -102,7 +102,7 @@ class _Network(Group):
     )
     stride: int | None = voc.integer(
         "stride",
-        "Cell size",
+        "Cell size (pixels)",
         f"For detector: width and height, in pixels, of the cells of its maps, {', '.join(map(str, STRIDES[:-1]))} or "
         f"{STRIDES[-1]}. A cell tells one object only. Default: 4.",
         minimum=min(STRIDES),

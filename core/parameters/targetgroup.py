@@ -41,14 +41,14 @@ class DetectionTarget(Group):
     )
     objects_size: float | None = voc.number(
         "objects.size",
-        "Size of the objects",
+        "Size of the objects (image units)",
         "Of points without a size field: width and height of all objects, in the units of the image's coordinate system.",
         advanced=True,
         section=sections.LABELS,
     )
     objects_stride: int = voc.integer(
         "objects.stride",
-        "Cell size",
+        "Cell size (pixels)",
         "Width and height, in pixels of source 1, of the cells of the detector's maps: 1, 2, 4 or 8. A cell tells one object "
         "only, so it must be smaller than the distance of neighbouring objects.",
         default=4,
@@ -75,4 +75,5 @@ class DetectionTarget(Group):
         required=False,
         advanced=True,
         on_map=False,
+        section=sections.SAMPLES,  # beside what it is made of: the outputs of a form are far from its advanced keys
     )

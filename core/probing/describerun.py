@@ -32,7 +32,8 @@ def describe_model(parameters: DescribeModel, progress: Progress) -> dict[str, A
     Returns:
         Paths of the files written under `out.html`, `out.json` and `sidecar.path`; `verdict` (of the first
         output), `fits` (`yes`, `no`, or empty without rasters), `misfits` (a text, one reason per line),
-        `parameters` (of the first output, as parameters of TensorflowModelServe).
+        `parameters` (of the first output, as parameters of TensorflowModelServe; empty for a detector, which makes no
+        map).
 
     Raises:
         ModelError, ParameterError: the model cannot be loaded, or a file cannot be written. Rasters that do
@@ -89,7 +90,7 @@ def _results(described: Description, defaults: ServingDefaults | None) -> dict[s
     rasters = bool(described.rasters or described.misfits)
     return {
         "verdict": _verdict(described, defaults),
-        "parameters": worded(first.parameters, as_key),
+        "parameters": "" if described.head is not None else worded(first.parameters, as_key),
         "fits": ("no" if described.misfits else "yes") if rasters else "",
         "misfits": "\n".join(worded(misfit, as_key) for misfit in described.misfits),
     }
@@ -97,7 +98,7 @@ def _results(described: Description, defaults: ServingDefaults | None) -> dict[s
 
 def _verdict(described: Description, defaults: ServingDefaults | None) -> str:
     first = described.outputs[0]
-    if described.head is not None and first.geometry is None:
+    if described.head is not None:
         return Phrase("detector")
     return applied(first.geometry, defaults).verdict if first.geometry else first.verdict
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..base.progress import Progress
 from ..classes.legend import as_rows
 from ..classes.modelclasses import Classes
-from ..errors import ParameterError
+from ..errors import ModelError, ParameterError
+from ..models.sidecar import read_sidecar
 from ..parameters.detectionmaps import CONTENT, MORE_IN_TARGET, STRIDES
 from ..parameters.sampleroles import SampleRole
+from ..parameters.templatenames import template_of
 from ..patches.patchesimage import read_description, rows_legend
+from ..phrases import Phrase
 from .classlabels import described_classes
 from .samplebatches import PatchSamples, Samples
 from .samplesets import SampleSets
@@ -68,6 +72,35 @@ def object_classes(sets: SampleSets, roles: Mapping[SampleRole, SourceRoles]) ->
                 classes=", ".join(_names(classes)),
             )
     return described_classes([row["value"] for row in classes], rows_legend({"classes": classes}))
+
+
+def warn_of_other_objects(classes: Classes, model_dir: str, output: str, progress: Progress) -> None:
+    """Warn where a model that is trained further has heat maps of other classes.
+
+    Args:
+        classes: of the samples, in the order of the heat maps.
+        model_dir: the model.
+        output: that is trained.
+        progress: told of it.
+    """
+    if template_of(model_dir) is not None:
+        return
+    try:
+        sidecar = read_sidecar(model_dir)
+    except ModelError:  # the search for its classes has told of it
+        return
+    known = sidecar.classes.get(output, ()) if sidecar else ()
+    told = [[each.name or str(each.value) for each in own] for own in (known, classes)]
+    if known and classes and told[0] != told[1]:
+        progress.warning(
+            Phrase(
+                "The model {model_dir} finds {known}, but the detection maps have {classes}: its heat maps, in this order, "
+                "become those of these classes.",
+                model_dir=model_dir,
+                known=", ".join(told[0]),
+                classes=", ".join(told[1]),
+            )
+        )
 
 
 def _names(rows: list[dict[str, Any]]) -> list[str]:

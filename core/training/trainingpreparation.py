@@ -16,7 +16,7 @@ from .augmentation import check_augmentation
 from .calibrating import check_calibration, without_validation_labels
 from .classgrowth import extended
 from .classlabels import ClassTable, alphas_of, balanced_weights, class_table, legend_of, missing_labels
-from .detectiontargets import object_classes
+from .detectiontargets import object_classes, warn_of_other_objects
 from .knownclasses import classes_of_model, joined_legend, warn_of_other_classes
 from .network import Network, fitted_shape
 from .opennetwork import open_network
@@ -101,6 +101,7 @@ def prepare_training(parameters: TensorflowModelTrain, progress: Progress) -> tu
     ranks = {name: len(size) for name, size in network.inputs.items()}
     alpha = alphas_of(sets.training, for_training.inputs)
     objects = object_classes(sets, source_roles) if kind == compileoptions.DETECTION else ()
+    warn_of_other_objects(objects, parameters.model_dir, output.name, progress)
     task = Task(
         source_roles,
         kind,

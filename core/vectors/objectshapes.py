@@ -22,7 +22,9 @@ def objects_in(shape: Any) -> list[Any]:
 
 
 def polygons_in(shape: Any) -> Any:
-    """Return the polygons of a geometry as one polygon or multipolygon, without curves and heights."""
+    """Return the polygons of a geometry as one polygon or multipolygon, without curves and heights; a polygon as it is."""
+    if shape.GetGeometryType() == ogr.wkbPolygon:
+        return shape
     flat = shape.GetLinearGeometry() if shape.HasCurveGeometry() else shape.Clone()
     flat.FlattenTo2D()
     found = [part for part in _single(flat) if part.GetGeometryType() == ogr.wkbPolygon]

@@ -27,6 +27,7 @@ from ..samples.mapmask import open_mask
 from ..vectors.vectoroutput import check_vector_output
 from . import stepfiles
 from .baselines import fill_as_network, forest_class_scores
+from .furthertrained import check_trains_classes
 from .landcoverlabels import Labels, RasterLabels, open_raster, open_vector, parse_legend, smallest_type
 from .landcoverreport import add_forest, add_scenes
 from .landcoversamples import LandCoverSamples, prepare_samples
@@ -59,6 +60,8 @@ def make_map(parameters: LandCoverMap, progress: Progress) -> dict[str, Any]:
         Cancelled: `progress` asked to stop.
     """
     names = parse_legend(parameters.legend)
+    if parameters.model_dir:
+        check_trains_classes(parameters.model_dir)
     scenes = open_scenes(parameters, progress)
     if parameters.calibrate:
         _check_calibration(parameters, scenes)

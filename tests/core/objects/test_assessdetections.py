@@ -14,7 +14,7 @@ from osgeo import ogr, osr
 from serving import Log, write
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.errors import OtbtfError, ParameterError
+from otbtf_qgis.core.errors import Cancelled, OtbtfError, ParameterError
 
 UTM = 32631
 
@@ -164,6 +164,29 @@ def test_classes_that_are_numbered_differently_are_told(layers: SimpleNamespace,
     assert "Only the detections have the classes 2, and only the reference has 0." in warning
     fewer = layer(tmp_path / "fewer.gpkg", REFERENCE, **{"class": [1, 1, 1, 1]})
     assert assess(tmp_path, layers.found, fewer).log.warnings == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.4, 0.5])
+def test_cancelling_leaves_nothing(share: float, tmp_path: Path) -> None:
+    """While layers are read, while triangles are compared, and at the average precision."""
+
+    class Impatient(Log):
+        def cancelled(self) -> bool:
+            return max(self.fractions, default=0.0) >= share
+
+    places = np.random.default_rng(0).integers(0, 300, (1500, 2)).tolist()
+    triangles = [triangle(x, y) for x, y in places]
+    found = layer(tmp_path / "found.gpkg", triangles, **{"class": [1] * 1500, "score": [0.9] * 1500})
+    before, log = set(tmp_path.iterdir()), Impatient()
+    with pytest.raises(Cancelled):
+        registry.run("AssessDetections", {"in": found, "ref": found, "out": str(tmp_path / "scores.csv")}, log)
+    assert set(tmp_path.iterdir()) == before
+    assert log.fractions == sorted(log.fractions) and max(log.fractions, default=0.0) < 0.8
+
+
+def triangle(x: float, y: float) -> str:
+    x, y = 500_000 + x, 4_800_000 + y
+    return f"POLYGON (({x} {y}, {x + 3} {y}, {x} {y + 3}, {x} {y}))"
 
 
 def test_no_detection(layers: SimpleNamespace, tmp_path: Path) -> None:

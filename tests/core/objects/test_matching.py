@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from osgeo import ogr
 
+from otbtf_qgis.core.base.progress import Progress
 from otbtf_qgis.core.objects.matching import OVERLAPS, Pairs, average_precision, counted, matched
 from otbtf_qgis.core.objects.objectpairs import containing, joined, overlapping
 
@@ -58,11 +59,11 @@ def test_pairs_are_those_that_meet() -> None:
 def test_polygons_overlap_by_their_shapes() -> None:
     box, triangle = polygon(0, 0, 4, 4), ogr.CreateGeometryFromWkt("POLYGON ((0 0, 4 0, 4 4, 0 0))")
     envelopes = np.array([[0.0, 0, 4, 4]])
-    assert overlapping([box], [triangle], envelopes, envelopes).overlaps.tolist() == [0.5]
+    assert overlapping([box], [triangle], envelopes, envelopes, Progress()).overlaps.tolist() == [0.5]
     points = [ogr.CreateGeometryFromWkt(f"POINT ({x} {y})") for x, y in ((3, 1), (1, 3), (9, 9))]
     places = np.array([[3.0, 1, 3, 1], [1, 3, 1, 3], [9, 9, 9, 9]])
-    assert containing([triangle], points, envelopes, places).objects.tolist() == [0]
-    assert containing([box], points, envelopes, places).objects.tolist() == [0, 1]
+    assert containing([triangle], points, envelopes, places, Progress()).objects.tolist() == [0]
+    assert containing([box], points, envelopes, places, Progress()).objects.tolist() == [0, 1]
 
 
 def coco(reference: np.ndarray, detections: np.ndarray, scores: np.ndarray) -> Any:
@@ -105,7 +106,7 @@ def test_average_precision_is_that_of_coco(seed: int) -> None:
     pytest.importorskip("pycocotools")
     reference, detections, scores = scene(seed)
     shapes = [[polygon(*box) for box in boxes] for boxes in (detections, reference)]
-    pairs = overlapping(*shapes, detections, reference)
+    pairs = overlapping(*shapes, detections, reference, Progress())
     own = [
         average_precision(matched(pairs.at_least(overlap), scores, len(reference)) >= 0, scores, len(reference))
         for overlap in OVERLAPS

@@ -13,7 +13,9 @@ from points import write_points
 from serving import ORIGIN, Log, read, write
 
 from otbtf_qgis.core import registry
+from otbtf_qgis.core.classes.modelclasses import ModelClass
 from otbtf_qgis.core.errors import OtbtfError
+from otbtf_qgis.core.training.detectiontargets import warn_of_other_objects
 
 pytest.importorskip("tensorflow")
 
@@ -142,6 +144,16 @@ def test_held_back_objects_are_found(trained: SimpleNamespace, tmp_path: Path) -
         assert scores["f1"] > 0.8
 
 
+def test_other_classes_of_a_further_training_are_told(trained: SimpleNamespace) -> None:
+    model, log = str(trained.folder / "detector.keras"), Log()
+    same = (ModelClass(DISC), ModelClass(SQUARE))
+    warn_of_other_objects(same, model, "detection_maps", log)
+    assert log.warnings == []
+    warn_of_other_objects((ModelClass(DISC), ModelClass(8, "oak")), model, "detection_maps", log)
+    (warning,) = log.warnings
+    assert f"finds {DISC}, {SQUARE}, but the detection maps have {DISC}, oak" in warning
+
+
 def test_tiles_that_the_model_does_not_take_name_their_size(trained: SimpleNamespace, tmp_path: Path) -> None:
     values = {"il": [trained.scene], "model.dir": trained.results["model.saveto"], "tilesize": 50}
     with pytest.raises(OtbtfError, match="cannot compute tiles of 50 x 50 pixels: .* Set TILESIZE to another size"):
@@ -153,7 +165,7 @@ def test_the_report_and_the_description_say_what_it_is(trained: SimpleNamespace)
     log = Log()
     found = registry.run("DescribeModel", {"model.dir": trained.results["model.saveto"]}, log)
     assert "centernet (detection_maps)" in log.text
-    assert found["verdict"] == "fully convolutional" and "OUTPUT_SPCSCALE=2 " in found["parameters"]
+    assert (found["verdict"], found["parameters"]) == ("detector", "")  # Serve refuses it, as all detectors
     assert "centernet" in (trained.folder / "report.html").read_text(encoding="utf-8")
 
 

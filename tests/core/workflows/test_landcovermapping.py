@@ -45,7 +45,11 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         for y in range(0, ROWS, SIDE)
         for x in range(0, COLUMNS, SIDE)
     ]
+    detector = str(folder / "detector.keras")
+    made = {"template": "detector", "bands": "3", "classes": 2, "width": 4, "depth": 1, "out.keras": detector}
+    registry.run("CreateModel", made, Log())
     return {
+        "detector": detector,
         "folder": str(folder),
         "two": raster(folder / "two.tif", pixels[:2], nodata=0),
         "one": raster(folder / "one.tif", pixels[2:], nodata=0),
@@ -233,6 +237,8 @@ def test_few_tiles_hold_each_class_that_has_data(scene: dict[str, str], tmp_path
         ({"labels__raster": "sparse", "patchsize": 17}, "PATCHSIZE is 17, but for the network cnn16 it must be 16"),
         ({"labels__raster": "sparse", "template": "cnn16_deep", "patchsize": 97}, "has only 128 x 96 pixels"),
         ({"labels__raster": "sparse", "model__dir": "/none.keras"}, "which does not exist"),
+        ({"labels__raster": "sparse", "model__dir": "folder"}, "must be a Keras model, which can be trained"),
+        ({"labels__raster": "sparse", "model__dir": "detector"}, "MODEL_DIR is .*, a detector, which finds objects"),
         ({"labels__raster": "sparse", "model__dir": "sparse", "template": "unet"}, "MODEL_DIR is given too"),
         ({"labels__raster": "sparse", "out__keras": "/tmp/net.h5"}, "must end with .keras"),
         (
