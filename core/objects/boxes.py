@@ -8,16 +8,18 @@ import numpy as np
 
 BOX = np.dtype(
     {
-        "names": ["y1", "x1", "y2", "x2", "mask", "score", "class", "angle", "cut"],
-        "formats": ["f8", "f8", "f8", "f8", "i8", "f4", "i4", "f4", "?"],
+        "names": ["y1", "x1", "y2", "x2", "mask", "score", "class", "angle", "cut", "tile"],
+        "formats": ["f8", "f8", "f8", "f8", "i8", "f4", "i4", "f4", "?", "u1"],
         "itemsize": 56,
     }
 )
 """A box: its upper and lower, left and right edges in pixels, before it is turned by the angle (radians, clockwise as seen
 on the image) around its centre; where its mask is in the files of masks, `NO_MASK` for none; score and class; whether the
-inner edge of a tile cuts it."""
+inner edge of a tile cuts it; the kind of its tile, see `overlappingtiles.KINDS`."""
 
 NO_MASK = -1
+
+_FINE = 16
 
 NO_BOXES = np.empty(0, BOX)
 
@@ -39,6 +41,15 @@ def joined(parts: Sequence[np.ndarray]) -> np.ndarray:
 def centres(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows and columns of the boxes' centres, float64."""
     return (boxes["y1"] + boxes["y2"]) / 2, (boxes["x1"] + boxes["x2"]) / 2
+
+
+def places(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the centres to a sixteenth of a pixel, float64.
+
+    What is less is rounding, which differs from tile to tile. Centres often lie on the edge between two pixels.
+    """
+    rows, columns = (np.rint(_FINE * each) / _FINE for each in centres(boxes))
+    return rows, columns
 
 
 def hulls(boxes: np.ndarray) -> np.ndarray:

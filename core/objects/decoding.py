@@ -24,6 +24,11 @@ _NO_OBJECT = -1.0
 _BEYOND = 2.0
 """Shares of an image up to which boxes may reach beyond it, and pixels below which no box of a real object is."""
 
+_FAR = 100
+"""Sides of a tile up to which boxes in pixels may reach beyond it."""
+
+_LARGEST_CLASS = 2**31 - 1
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -58,6 +63,7 @@ class Decoder:
         """
         self.head, self.full, self.score = head, 0, score
         self._model, self._most, self._labels = model, most, np.array(labels, "int64")
+        self._in_pixels = False  # whether a tile has shown that boxes are
         self._largest = 0
 
     def __call__(self, outputs: Sequence[np.ndarray], height: int, width: int) -> np.ndarray:
@@ -87,13 +93,11 @@ class Decoder:
         )
         kept = found.scores >= self.score
         self._check_scores(found.scores)
-        self._count(int(kept.sum()), len(kept))
         self._check_classes(found.classes, kept)
         angles = np.zeros(len(kept)) if found.angles is None else found.angles
         kept &= found.classes >= 0
         boxes = _edges(found.boxes[kept].astype("float64"), self.head.order)
-        boxes = boxes[np.isfinite(boxes).all(axis=1)]
-        if len(boxes) != int(kept.sum()):
+        if not (np.isfinite(boxes).all() and np.isfinite(angles[kept]).all()):
             raise self._odd(Phrase("boxes that are no numbers"), Phrase("the model is damaged"))
         self._check(boxes, height, width)
         if self.head.scale == "relative":
@@ -102,7 +106,8 @@ class Decoder:
             boxes = self._before_resizing(boxes, resizing)
         columns = [found.scores[kept], found.classes[kept], angles[kept]]
         rows = np.concatenate([boxes, *(np.asarray(each, "float64")[:, None] for each in columns)], axis=1)
-        has_area = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])
+        has_area = (rows[:, 2] > rows[:, 0]) & (rows[:, 3] > rows[:, 1])  # what fills a list has none
+        self._count(int(has_area.sum()), len(kept))
         return rows[has_area], np.flatnonzero(kept)[has_area]
 
     def _before_resizing(self, boxes: np.ndarray, resizing: np.ndarray) -> np.ndarray:
@@ -169,9 +174,12 @@ class Decoder:
         """Raise ModelError where numbers of classes are others; what a model fills its lists with may be anything."""
         lists = self.head.facts.lists
         checked = classes[kept] if lists else classes
-        if not (checked == np.floor(checked)).all():  # also NaN
+        whole = (checked == np.floor(checked)).all()  # not of NaN
+        if not whole or (checked > _LARGEST_CLASS).any():
             raise self._odd(
-                Phrase("classes that are no whole numbers"),
+                Phrase("classes up to {most:.4g}", most=float(checked.max()))
+                if whole
+                else Phrase("classes that are no whole numbers"),
                 Phrase("set {output_names} to boxes, scores and classes", output_names=field("output_names"))
                 if lists
                 else Phrase("set {head} to what its outputs are, rtdetr for example", head=_HEAD),
@@ -182,7 +190,7 @@ class Decoder:
         if not len(boxes):
             return
         turned = (boxes[:, 2] < boxes[:, 0]) | (boxes[:, 3] < boxes[:, 1])
-        if turned.mean() >= 0.5:
+        if turned.mean() >= 0.5 and not self.head.facts.maps:
             raise self._odd(
                 Phrase("boxes whose end lies before their begin if their order is {order}", order=self.head.order),
                 Phrase("set {head_order}", head_order=field("head_order")),
@@ -193,7 +201,11 @@ class Decoder:
                 Phrase("boxes with numbers up to {largest:.5g}, which are no shares of an image", largest=largest),
                 Phrase("set {head_scale} to pixels", head_scale=field("head_scale")),
             )
-        if self.head.scale == "pixels" and largest < _BEYOND:
+        if self.head.scale == "pixels":
+            self._check_pixels(largest, height, width)
+
+    def _check_pixels(self, largest: float, height: int, width: int) -> None:
+        if largest > _FAR * max(height, width) or (largest < _BEYOND and not self._in_pixels):
             raise self._odd(
                 Phrase(
                     "boxes with numbers up to {largest:.3g} in a tile of {width} x {height} pixels",
@@ -201,8 +213,11 @@ class Decoder:
                     width=width,
                     height=height,
                 ),
-                Phrase("set {head_scale} to relative", head_scale=field("head_scale")),
+                Phrase("set {head_scale} to relative", head_scale=field("head_scale"))
+                if largest < _BEYOND
+                else Phrase("the model is damaged"),
             )
+        self._in_pixels = True
 
     def _odd(self, what: str, cure: str) -> ModelError:
         return ModelError(

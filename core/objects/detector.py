@@ -31,8 +31,9 @@ from ..rasters.narrowing import Narrowing
 from ..samples.mapmask import MapMask, open_mask
 from ..serving.imageadaptation import adapted
 from ..serving.servesettings import ServeSettings, TilingSettings
-from .boxes import NO_BOXES, NO_MASK, boxes_of, centres, hulls
+from .boxes import NO_BOXES, NO_MASK, boxes_of, hulls, places
 from .decoding import Decoder
+from .detectortensors import check_tensors
 from .maskdecoding import MaskDecoder
 from .maskfiles import MaskFile
 from .overlappingtiles import OverlappingTile, cut_by_edges, taken
@@ -152,7 +153,7 @@ class Detector:
             return NO_BOXES
         around = hulls(found)
         keep = taken(around, tile) & self._centred(found, box, pixels.inside)
-        found["cut"] = cut_by_edges(around, tile)
+        found["cut"], found["tile"] = cut_by_edges(around, tile), tile.kind
         found = found[keep]
         if self.outlines is not None:
             within = box.intersection(self.source.stack.grid.box)
@@ -187,7 +188,7 @@ class Detector:
     def _centred(self, boxes: np.ndarray, box: Box, inside: np.ndarray | None) -> np.ndarray:
         """Return which boxes have their centre in the image, and in a pixel that counts."""
         grid = self.source.stack.grid
-        rows, columns = (np.floor(each).astype("int64") for each in centres(boxes))
+        rows, columns = (np.floor(each).astype("int64") for each in places(boxes))
         height, width = min(box.height, grid.height - box.y), min(box.width, grid.width - box.x)
         within: np.ndarray = (rows >= 0) & (columns >= 0) & (rows < height) & (columns < width)
         if inside is not None:
@@ -218,6 +219,7 @@ def open_detector(parameters: DetectObjects, progress: Progress) -> Detector:
     sidecar = read_sidecar(model.path, split_tags(parameters.model_tagsets))
     outlines = MaskDecoder(head, model) if parameters.geometry == "outlines" else None
     outputs = [*head.all_outputs, head.masks] if outlines is not None else list(head.all_outputs)
+    check_tensors(model, parameters.model_userplaceholders, outputs)
     sources = settle_sources(
         model, parameters.model_userplaceholders, settings.sources, sources, outputs[0], sidecar, progress
     )

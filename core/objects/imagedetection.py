@@ -18,7 +18,7 @@ from ..rasters.outputarea import wanted_box
 from ..rasters.placement import check_placed
 from ..serving.memorybudget import MemoryBudget
 from ..serving.pipeline import IN_FLIGHT, stream
-from .boxes import BOX, centres, joined
+from .boxes import BOX, joined, places
 from .detector import Detector, Pixels, open_detector
 from .maskfiles import MaskFile
 from .overlappingtiles import OverlappingTile, TileLattice, region_around
@@ -114,7 +114,7 @@ class ImageDetection:
         return FoundBoxes(joined(parts), np.array([len(each) for each in parts], "int64"))
 
     def _within(self, boxes: np.ndarray) -> np.ndarray:
-        (rows, columns), wanted = centres(boxes), self.wanted
+        (rows, columns), wanted = places(boxes), self.wanted
         inside: np.ndarray = (rows >= wanted.y) & (rows < wanted.bottom)
         return inside & (columns >= wanted.x) & (columns < wanted.right)
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Optional
 
 import numpy as np
 
@@ -23,8 +24,19 @@ place of their grids, up to this stride, and find the same box."""
 TOUCHES = 2.0
 """Pixels from the edge of a tile within which a box is cut by it."""
 
+KINDS = 9
+"""Kinds of tiles: those of every third row and column are of one kind, so that no object is taken from two of one kind."""
+
 _BAND = 1 / 8
 """Share of the shared pixels beyond their middle up to which boxes are taken from both tiles."""
+
+
+_Place = tuple[int, Optional[int], Optional[int]]
+
+Shared = tuple[Optional[int], Optional[int], Optional[int], Optional[int]]
+
+ALONE: Shared = (None, None, None, None)
+"""What a tile without neighbours shares with them."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +45,13 @@ class OverlappingTile:
 
     Attributes:
         box: its pixels in the image, beyond which it may reach where the image is smaller.
-        shared: pixels that it shares with the neighbour at the left, at the right, above and below; 0 for none.
+        shared: pixels that it shares with the neighbour at the left, at the right, above and below; None without one.
+        kind: from 0 to `KINDS` - 1.
     """
 
     box: Box
-    shared: tuple[int, int, int, int]
+    shared: Shared
+    kind: int = 0
 
 
 def region_around(wanted: Box, image: Box, width: int, height: int, overlap: int) -> Box:
@@ -74,11 +88,11 @@ class TileLattice:
     overlap: int
 
     @cached_property
-    def _columns(self) -> list[tuple[int, int, int]]:
+    def _columns(self) -> list[_Place]:
         return list(_places(self.region.width, self.width, self.overlap))
 
     @cached_property
-    def _rows(self) -> list[tuple[int, int, int]]:
+    def _rows(self) -> list[_Place]:
         return list(_places(self.region.height, self.height, self.overlap))
 
     @property
@@ -95,10 +109,12 @@ class TileLattice:
         """Return the tiles in some columns and rows, row by row."""
         return [
             OverlappingTile(
-                Box(self.region.x + x, self.region.y + y, self.width, self.height), (left, right, above, below)
+                Box(self.region.x + x, self.region.y + y, self.width, self.height),
+                (left, right, above, below),
+                row % 3 * 3 + column % 3,
             )
-            for y, above, below in self._rows[part.y : part.bottom]
-            for x, left, right in self._columns[part.x : part.right]
+            for row, (y, above, below) in enumerate(self._rows[part.y : part.bottom], part.y)
+            for column, (x, left, right) in enumerate(self._columns[part.x : part.right], part.x)
         ]
 
     def numbers(self, part: Box) -> np.ndarray:
@@ -124,14 +140,14 @@ def _step(size: int, overlap: int) -> int:
     return (size - overlap) // LATTICE * LATTICE or size - overlap
 
 
-def _places(length: int, size: int, overlap: int) -> Iterator[tuple[int, int, int]]:
+def _places(length: int, size: int, overlap: int) -> Iterator[_Place]:
     """Yield where each tile begins along an axis, and the pixels that it shares with that before and that behind."""
     step = _step(size, overlap)
     count = 1 + max(0, -(-(length - size) // step))
     starts = [min(number * step, max(0, length - size)) for number in range(count)]
     for number, start in enumerate(starts):
-        before = starts[number - 1] + size - start if number else 0
-        behind = start + size - starts[number + 1] if number + 1 < count else 0
+        before = starts[number - 1] + size - start if number else None
+        behind = start + size - starts[number + 1] if number + 1 < count else None
         yield start, before, behind
 
 
@@ -150,7 +166,7 @@ def cut_by_edges(hulls: np.ndarray, tile: OverlappingTile) -> np.ndarray:
         (above, hulls[:, 0] <= TOUCHES),
         (below, hulls[:, 2] >= tile.box.height - TOUCHES),
     ):
-        if shared:
+        if shared is not None:
             found |= near
     return found
 
@@ -166,7 +182,7 @@ def taken(hulls: np.ndarray, tile: OverlappingTile) -> np.ndarray:
         (above, (down, hulls[:, 0])),
         (below, (tile.box.height - down, tile.box.height - hulls[:, 2])),
     ):
-        if shared:
+        if shared is not None:
             inwards, gap = edge
             found &= inwards >= shared / 2 - np.where(gap <= TOUCHES, 0.0, shared * _BAND)
     return found

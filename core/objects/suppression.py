@@ -1,24 +1,38 @@
-"""Greedy suppression of boxes that overlap, with an index of the kept ones by a grid for each order of size."""
+"""Greedy suppression of boxes that overlap, with an index of the kept ones by a grid for each order of size.
+
+Near the middle of the pixels that tiles share, an object is taken from each of them. So a kept box also stands for one box of
+each other tile, that which overlaps it most, however large an overlap of different objects may be.
+"""
 
 from __future__ import annotations
 
 import math
+from array import array
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from .boxes import centres, corners, hulls
+from .boxes import corners, hulls, places
 
-_BATCH = 20_000
+_BATCH = 2_000
 """Boxes between two looks at the user's wish to stop."""
+
+_SAME = 0.5
+"""Overlap above which boxes of two tiles are those of one object."""
+
+_ROUNDING = 2e-4
+"""Share by which an overlap may exceed the largest one: places that models return are rounded."""
+
+_TOUCHING = 1e-3
+"""Pixels by which boxes beside each other may overlap, for the same reason."""
 
 
 def in_order(boxes: np.ndarray) -> np.ndarray:
     """Return the numbers of boxes in the order of suppression: by score from the highest, then y, then x of the centre."""
-    rows, columns = centres(boxes)
-    return np.lexsort((columns, rows, -boxes["score"].astype("float64")))
+    rows, columns = places(boxes)
+    return np.lexsort((boxes["class"], columns, rows, -boxes["score"].astype("float64")))
 
 
 def suppressed(boxes: np.ndarray, iou: float, told: Callable[[float], None] = lambda _: None) -> np.ndarray:
@@ -26,7 +40,7 @@ def suppressed(boxes: np.ndarray, iou: float, told: Callable[[float], None] = la
 
     A box is left out where one of its class with a higher place in the order, which is kept, overlaps it by more than
     `iou`: the area of their intersection by that of their union. Of a box that the edge of a tile cuts, the share that lies
-    in the other one counts.
+    in the other one counts. Of boxes of two tiles, an overlap of more than `_SAME` is enough, once for each tile.
 
     Args:
         boxes: of `boxes.BOX`.
@@ -42,19 +56,21 @@ def suppressed(boxes: np.ndarray, iou: float, told: Callable[[float], None] = la
 
 
 class _Entry(NamedTuple):
-    """A box as the index compares it: its hull, its area, and its corners where boxes are turned."""
+    """A box as the index compares it: its hull, its area, the kind of its tile, and its corners where boxes are turned."""
 
     y1: float
     x1: float
     y2: float
     x2: float
     area: float
+    number: int
+    tile: int
     corners: list[list[float]] | None
 
     def overlap(self, kept: _Entry, cut: bool) -> float:
         """Return the share by which this box overlaps a kept one."""
         height, width = min(self.y2, kept.y2) - max(self.y1, kept.y1), min(self.x2, kept.x2) - max(self.x1, kept.x1)
-        if height <= 0 or width <= 0:
+        if height <= _TOUCHING or width <= _TOUCHING:
             return 0.0
         common = height * width
         if self.corners is not None and kept.corners is not None:
@@ -69,9 +85,11 @@ class _Index:
     """Kept boxes by class, order of size and cell; a cell is as wide as the largest of its boxes may be."""
 
     def __init__(self, boxes: np.ndarray, iou: float) -> None:
-        self._iou, self._turned = iou, bool((boxes["angle"] != 0).any())
+        self._most, self._turned = iou * (1 + _ROUNDING), bool((boxes["angle"] != 0).any())
         # The sides of boxes that overlap so much differ by no more than that.
-        self._reach = math.inf if iou <= 0 else math.floor(math.log2(1 / iou)) + 1
+        self._reach = math.inf if iou <= 0 else math.floor(math.log2(1 / min(iou, _SAME))) + 1
+        # For each kept box a bit for each kind of tile of which it stands for a box.
+        self._stands = array("H", bytes(2 * len(boxes)))
         if self._turned:
             self._reach += 1  # the hull of a turned square is wider than the square
         self._grids: defaultdict[int, defaultdict[int, _Cells]] = defaultdict(lambda: defaultdict(dict))
@@ -83,27 +101,51 @@ class _Index:
         sides = np.maximum(edges[:, 2] - edges[:, 0], edges[:, 3] - edges[:, 1])
         levels = np.ceil(np.log2(np.maximum(sides, 1.0))).astype("int64")
         areas = (part["y2"] - part["y1"]) * (part["x2"] - part["x1"])
-        places = corners(part).tolist() if self._turned else [None] * len(part)
-        entries = map(_Entry, *edges.T.tolist(), areas.tolist(), places)
+        turned = corners(part).tolist() if self._turned else [None] * len(part)
+        entries = map(_Entry, *edges.T.tolist(), areas.tolist(), range(start, end), part["tile"].tolist(), turned)
         columns = (sides.tolist(), levels.tolist(), part["class"].tolist(), part["cut"].tolist())
         return [self._add(*one) for one in zip(entries, *columns)]
 
     def _add(self, entry: _Entry, side: float, level: int, value: int, cut: bool) -> bool:
         row, column = (entry.y1 + entry.y2) / 2, (entry.x1 + entry.x2) / 2
+        twin, most, bit = None, _SAME, 1 << entry.tile
         for other, cells in self._grids[value].items():
             if level - other > self._reach or (other - level > self._reach and not cut):
                 continue
-            cell = 2.0**other
-            near = (side + cell) / 2
-            columns = range(math.floor((column - near) / cell), math.floor((column + near) / cell) + 1)
-            for down in range(math.floor((row - near) / cell), math.floor((row + near) / cell) + 1):
-                for across in columns:
-                    for kept in cells.get((down, across), ()):
-                        if entry.overlap(kept, cut) > self._iou:
-                            return False
+            for kept in _near(cells, 2.0**other, row, column, side):
+                share = entry.overlap(kept, cut)
+                if share > self._most:
+                    self._stands[kept.number] |= bit
+                    return False
+                if share > most and kept.tile != entry.tile and not self._stands[kept.number] & bit:
+                    twin, most = kept, share
+        if twin is not None:
+            self._stands[twin.number] |= bit
+            return False
         place = math.floor(row / 2.0**level), math.floor(column / 2.0**level)
         self._grids[value][level].setdefault(place, []).append(entry)
         return True
+
+
+def _near(cells: _Cells, cell: float, row: float, column: float, side: float) -> Iterator[_Entry]:
+    """Yield the boxes of a grid that a box may overlap.
+
+    Args:
+        cells: of the grid.
+        cell: their width.
+        row, column: of the box's centre.
+        side: the longer one of the box.
+    """
+    near = (side + cell) / 2
+    rows = range(math.floor((row - near) / cell), math.floor((row + near) / cell) + 1)
+    columns = range(math.floor((column - near) / cell), math.floor((column + near) / cell) + 1)
+    if len(rows) * len(columns) > len(cells):  # a box much larger than those of the grid
+        for entries in cells.values():
+            yield from entries
+        return
+    for down in rows:
+        for across in columns:
+            yield from cells.get((down, across), ())
 
 
 def _common_area(one: list[list[float]], other: list[list[float]]) -> float:

@@ -12,7 +12,7 @@ from ..geometry.grid import Box
 from ..phrases import Phrase
 from .boxes import hulls
 from .detector import Detector
-from .overlappingtiles import OverlappingTile, overlapping_tiles
+from .overlappingtiles import ALONE, OverlappingTile, overlapping_tiles
 
 LEAST = 64
 """Pixels that tiles share at least."""
@@ -70,7 +70,7 @@ def _largest_object(detector: Detector, region: Box, progress: Progress) -> floa
     largest = 0.0
     for number in chosen.tolist():
         progress.check()
-        tile = OverlappingTile(places[number].box, (0, 0, 0, 0))
+        tile = OverlappingTile(places[number].box, ALONE)
         around = hulls(detector.boxes(tile, detector.read(tile.box)))
         if len(around):
             largest = max(largest, float((around[:, 2:] - around[:, :2]).max()))

@@ -403,9 +403,10 @@ class OutputVector:
         # some formats show an empty layer as none
         if rows != self._rows and self._rows:
             raise VectorError(
-                "{final} holds {rows} {rows:feature|features} after writing {rows2}: {errors}.",
+                "{final} holds {rows} {rows:feature|features} after writing {rows2}: {errors}. Free some space, or choose "
+                "another place.",
                 final=self._staging.final,
-                rows=rows,
+                rows=max(0, rows),
                 rows2=self._rows,
                 errors=errors,
             )
@@ -430,10 +431,13 @@ class OutputVector:
     def _check(self, errors: Any, worked: bool) -> None:
         if errors.failed or not worked:
             raise VectorError(
-                "Cannot write {final} in the format {format}: {errors}. A GeoPackage (.gpkg) holds any layer.",
+                "Cannot write {final} in the format {format}: {errors}. {cure}",
                 final=self._staging.final,
                 format=self._driver.LongName,
                 errors=errors,
+                cure=Phrase("Free some space, or choose another place.")
+                if self._driver.ShortName == "GPKG"
+                else Phrase("A GeoPackage (.gpkg) holds any layer."),
             )
 
 

@@ -68,6 +68,30 @@ def test_object_detection_api_counts_its_objects() -> None:
     assert decoder.full == 1
 
 
+def test_what_fills_a_list_is_no_object_even_with_the_smallest_score() -> None:
+    head = DetectorHead("torchvision", ("boxes", "scores", "labels"), "", "xyxy", "pixels")
+    decoder = Decoder(head, "model", 0.0, 3)
+    outputs = [*BOXES["xyxy"][:2], [0, 0, 0, 0]], [*SCORES[:2], 0], [*CLASSES[:2], 0]
+    found = decoder([np.array(each, "float32") for each in outputs], HEIGHT, WIDTH)
+    np.testing.assert_allclose(found, EXPECTED, rtol=1e-6)
+    assert decoder.full == 0
+
+
+def test_a_box_in_the_corner_of_a_tile_does_not_contradict_the_unit_that_others_have_shown() -> None:
+    head = DetectorHead("torchvision", ("boxes", "scores", "labels"), "", "xyxy", "pixels")
+    decoder, corner = Decoder(head, "model", 0.5), [np.array(each) for each in ([[0, 0, 1.5, 1.5]], [0.9], [1])]
+    with pytest.raises(ModelError, match="HEAD_SCALE"):
+        decoder(corner, HEIGHT, WIDTH)
+    decoder([np.array(each) for each in (BOXES["xyxy"], SCORES, CLASSES)], HEIGHT, WIDTH)
+    assert decoder(corner, HEIGHT, WIDTH)[:, :4].tolist() == [[0, 0, 1.5, 1.5]]
+
+
+def test_a_point_without_a_size_is_no_object() -> None:
+    maps = np.zeros((1, 5, 10, 5))
+    maps[0, 2, 3] = 0.9, -3, 4, 0, 0
+    assert decoded("centernet", maps)[0].shape == (0, 7)
+
+
 def test_boxes_in_an_image_that_the_model_resized() -> None:
     factor, cut = np.array([2.0, 1.5]), np.array([6.0, 3.0])
     resized = np.array(BOXES["yxyx"]) * np.tile(factor, 2) - np.tile(
@@ -147,6 +171,14 @@ def test_no_object(form: str) -> None:
         ("torchvision", (BOXES["xyxy"], [np.nan] * 3, CLASSES), "scores that are no numbers"),
         ("torchvision", (BOXES["xyxy"], SCORES, [1, 0.5, 2]), "classes that are no whole numbers.*OUTPUT_NAMES"),
         ("torchvision", (BOXES["xyxy"], SCORES, [1, np.nan, 2]), "classes that are no whole numbers"),
+        ("torchvision", (BOXES["xyxy"], SCORES, [1, 3e9, 2]), "classes up to 3e.09.*OUTPUT_NAMES"),
+        ("torchvision", (BOXES["xyxy"], SCORES, [1, np.inf, 2]), "classes up to inf"),
+        (
+            "torchvision",
+            ([[0, 0, 9, 1e30]] * 3, SCORES, CLASSES),
+            "numbers up to 1e.30 in a tile of 80 x 40 pixels: the",
+        ),
+        ("suppressed_obb", ([[9, 9, 5, 5, 0.9, 1, np.nan]],), "no numbers"),
         ("torchvision", (BOXES["xywh"], SCORES, CLASSES), "HEAD_ORDER"),
         ("torchvision", (np.array(BOXES["xyxy"]) / 100, SCORES, CLASSES), "HEAD_SCALE"),
         ("tensorflow", (BOXES["yxyx"], SCORES, CLASSES), "HEAD_SCALE"),

@@ -112,6 +112,26 @@ def test_an_extent_takes_the_objects_with_their_centre_in_it(drawn: SimpleNamesp
     assert edges_of(found) == expected
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_rounding_does_not_move_a_centre_over_the_edge_of_a_pixel(
+    side: str, drawn: SimpleNamespace, tmp_path: Path
+) -> None:
+    image, edges = np.zeros((300, 300, 3), "uint16"), set()
+    for number, row in enumerate(range(4, 290, 14), 1):
+        image[row : row + 10, 145:155] = number, 1, 0
+        edges.add((145, row, 155, row + 10))
+    path = detectors.scene(tmp_path / "image.tif", image)
+    within = np.zeros((300, 300, 1), "uint8")
+    within[:, 150:] = 1
+    mask = detectors.scene(tmp_path / "mask.tif", within if side == "right" else 1 - within)
+    for limit in (
+        {"mask": mask},
+        {"extent": {"left": "300000,301500,0,4000000", "right": "301500,303000,0,4000000"}[side]},
+    ):
+        found = run(tmp_path, path, drawn.model, tilesize=101, overlap=40, **limit)
+        assert edges_of(found) == (edges if side == "right" else set())
+
+
 def test_a_mask_limits_by_the_centre(drawn: SimpleNamespace, tmp_path: Path) -> None:
     inside = np.zeros((SIZE, SIZE, 1), "uint8")
     inside[:, 170:] = 1
@@ -128,8 +148,14 @@ def test_no_object_is_an_empty_layer(drawn: SimpleNamespace, tmp_path: Path) -> 
 
 
 def test_objects_larger_than_the_overlap_are_told(drawn: SimpleNamespace, tmp_path: Path) -> None:
-    found = run(tmp_path, drawn.path, drawn.model, tilesize=64, overlap=4)
-    assert any("OVERLAP" in warning and "larger than" in warning for warning in found.log.warnings)
+    for overlap in (4, 0):
+        found = run(tmp_path, drawn.path, drawn.model, tilesize=64, overlap=overlap)
+        assert any("OVERLAP" in warning and "larger than" in warning for warning in found.log.warnings)
+
+
+def test_each_object_is_found_once_even_if_all_may_overlap(drawn: SimpleNamespace, tmp_path: Path) -> None:
+    found = run(tmp_path, drawn.path, drawn.model, tilesize=96, overlap=48, iou=1)
+    assert edges_of(found) == set(drawn.edges.values())
 
 
 def test_names_and_colours_of_yolo_reach_the_layer(tmp_path: Path) -> None:
@@ -284,6 +310,44 @@ def test_a_model_that_returns_all_it_can_is_told(tmp_path: Path) -> None:
     image = detectors.scene(tmp_path / "image.tif", np.zeros((64, 64, 3), "uint8"))
     assert any("as many objects as it can" in warning for warning in run(tmp_path, image, model).log.warnings)
     assert not any("as it can" in warning for warning in run(tmp_path, image, model, score=0.85).log.warnings)
+
+
+@pytest.mark.parametrize(
+    ("more", "classes", "placeholders", "told"),
+    [
+        ([("other", 4, "uint8")], 1, "", r"needs other .* beside the image image.*MODEL_USERPLACEHOLDERS"),
+        ([("least", 0, "float32")], 1, "", r"needs least .* beside the image image.*MODEL_USERPLACEHOLDERS"),
+        ([("least", 0, "float32")], 1, "least=0.3", ""),
+        ([], "oak", "", r"labels \(string, 1\) is not numbers.*HEAD and OUTPUT_NAMES"),
+    ],
+)
+def test_a_detector_has_one_image_and_numbers(
+    more: list[tuple[str, int, str]], classes: Any, placeholders: str, told: str, tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    signature = [
+        tf.TensorSpec([1, *[None] * (rank - 2), 3] if rank else [], dtype, name)
+        for name, rank, dtype in [("image", 4, "uint8"), *more]
+    ]
+
+    class Finder(tf.Module):
+        @tf.function(input_signature=signature)
+        def __call__(self, image: Any, *others: Any) -> dict[str, Any]:
+            nothing = sum(tf.reduce_sum(tf.cast(each, tf.float32)) * 0 for each in (image, *others))
+            boxes = tf.constant([[8.0, 8, 28, 18]]) + nothing
+            return {"boxes": boxes, "scores": tf.constant([0.9]), "labels": tf.constant([classes])}
+
+    module, model = Finder(), str(tmp_path / "model")
+    tf.saved_model.save(module, model, signatures={"serving_default": module.__call__})
+    image = detectors.scene(tmp_path / "image.tif", np.zeros((64, 64, 3), "uint8"))
+    values = {"tilesize": 64, "model.userplaceholders": placeholders}
+    if not told:
+        assert len(run(tmp_path, image, model, **values).features) == 1
+        return
+    with pytest.raises(OtbtfError, match=told) as caught:
+        run(tmp_path, image, model, **values)
+    assert "SOURCE" not in str(caught.value)
 
 
 def test_too_many_boxes_name_the_score(drawn: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ def test_tiles_cover_the_region_and_share_enough(length: int, size: int, overlap
     starts = [tile.box.x for tile in tiles]
     assert starts[0] == 5
     assert starts[-1] + size >= 5 + length
-    assert all(tile.box.y == 7 and tile.shared[2:] == (0, 0) for tile in tiles)
+    assert all(tile.box.y == 7 and tile.shared[2:] == (None, None) for tile in tiles)
     for one, other in zip(tiles, tiles[1:]):
         shared = one.box.right - other.box.x
         assert shared >= overlap
@@ -92,3 +92,26 @@ def test_no_object_larger_than_the_overlap_is_lost() -> None:
     assert counts.min() >= 1
     assert cut[lengths > 128].all()
     assert not cut[lengths < 35].any()
+
+
+def test_tiles_beside_each_other_cut_what_lies_in_both() -> None:
+    objects = np.array([[10.0, 100.0, 30.0, 150.0], [10.0, 0.0, 30.0, 40.0]])
+    found = []
+    for tile in overlapping_tiles(Box(0, 0, 256, 128), 128, 128, 0):
+        there, edges = seen(objects, tile, np.zeros((2, 1)))
+        assert taken(edges, tile).all()
+        found += list(zip(there.tolist(), cut_by_edges(edges, tile).tolist()))
+    assert found == [(0, True), (1, False), (0, True)]
+
+
+def test_no_object_is_taken_from_two_tiles_of_one_kind() -> None:
+    random = np.random.default_rng(5)
+    for size, overlap, width in ((100, 48, 290), (64, 32, 97), (128, 0, 300), (126, 63, 500)):
+        corners = random.uniform(0, 1, (3000, 2)) * (np.array([150, width]) - 10)
+        objects = np.concatenate([corners, corners + 10], axis=1)
+        found: dict[int, list[int]] = {}
+        for tile in overlapping_tiles(Box(0, 0, width, 150), size, size, overlap):
+            there, edges = seen(objects, tile, np.zeros((3000, 1)))
+            found.setdefault(tile.kind, []).extend(there[taken(edges, tile) & ~cut_by_edges(edges, tile)].tolist())
+        assert len(found) > 1
+        assert all(len(set(numbers)) == len(numbers) for numbers in found.values())

@@ -52,6 +52,8 @@ def test_suppression_is_greedy(iou: float, turned: bool) -> None:
 def test_equal_scores_go_by_y_then_x() -> None:
     boxes = random_boxes(50)
     boxes["score"] = 0.5
+    for low, high in (("y1", "y2"), ("x1", "x2")):
+        boxes[low], boxes[high] = boxes[low].round(), boxes[high].round()
     order = in_order(boxes)
     rows, columns = boxes["y1"] + boxes["y2"], boxes["x1"] + boxes["x2"]
     assert order.tolist() == sorted(range(50), key=lambda number: (rows[number], columns[number]))
@@ -65,3 +67,35 @@ def test_what_is_left_of_a_cut_object_is_not_kept_beside_the_whole_one() -> None
     assert len(suppressed(boxes, 0.5)) == 2
     boxes["cut"][1] = True
     assert suppressed(boxes, 0.5)["x2"].tolist() == [100]
+
+
+def row_of(*edges: tuple[float, float], height: float = 20) -> np.ndarray:
+    """Return boxes beside each other with these left and right edges, all of one score."""
+    boxes = np.zeros(len(edges), BOX)
+    boxes["y2"], boxes["score"] = height, 0.5
+    boxes["x1"], boxes["x2"] = np.array(edges).T
+    return boxes
+
+
+def test_rounding_decides_neither_the_order_nor_the_overlap() -> None:
+    boxes = row_of((0, 20), (6, 26))
+    boxes["y1"][0] += 2e-5
+    assert suppressed(boxes, 0.5)["x1"].tolist() == [0]
+    assert len(suppressed(row_of((0, 10.00001), (10, 20)), 0)) == 2
+    assert len(suppressed(row_of((0, 20), (0, 9.9999 + 2e-4), (0, 10)), 0.5)) == 2  # a half, but for rounding
+
+
+def test_an_object_of_two_tiles_is_one_whatever_overlap_is_allowed() -> None:
+    boxes = row_of((0, 20), (0.5, 20.5), (3, 23), (3.5, 23.5))  # two objects, which overlap by 0.74, of two tiles each
+    assert len(suppressed(boxes, 1)) == 4
+    boxes["tile"] = 0, 1, 0, 1
+    assert suppressed(boxes, 1)["x1"].tolist() == [0, 3]
+    assert suppressed(boxes, 0.8)["x1"].tolist() == [0, 3]
+    boxes["class"] = 0, 1, 0, 1
+    assert len(suppressed(boxes, 1)) == 4
+
+
+def test_a_box_much_larger_than_the_others_is_found_at_once() -> None:
+    boxes = row_of((0, 1), (5e6, 6e6), (5.5e6, 7e6), height=1)
+    boxes["y2"][1:] = 1e6
+    assert suppressed(boxes, 0)["x1"].tolist() == [0, 5e6]

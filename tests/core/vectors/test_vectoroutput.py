@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -151,6 +152,19 @@ def test_an_output_that_is_no_file_is_refused(tmp_path: Path, name: str, message
 def test_a_format_that_cannot_hold_the_layer_is_told(tmp_path: Path, name: str) -> None:
     with pytest.raises(VectorError, match=r"GeoPackage \(.gpkg\) holds any layer"):
         save(tmp_path / name, 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.gpkg", "a.geojson"])
+def test_a_full_disk_is_not_cured_by_a_geopackage(tmp_path: Path, name: str) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # Python ignores the signal, so that writing fails
+    try:
+        with pytest.raises(VectorError, match="Free some space") as caught:
+            save(tmp_path / name, 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert "holds any layer" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
