@@ -19,7 +19,8 @@ from ..rasters.placement import check_placed
 from ..serving.memorybudget import MemoryBudget
 from ..serving.pipeline import IN_FLIGHT, stream
 from .boxes import joined, places
-from .detector import Detector, Pixels, open_detector
+from .detector import Detector, Pixels
+from .detectoropening import open_detector
 from .maskfiles import MaskFile
 from .overlappingtiles import OverlappingTile, TileLattice, region_around
 

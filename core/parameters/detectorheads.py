@@ -54,14 +54,14 @@ FORMS = {
     "suppressed_obb": HeadForm(
         "cxcywh", "pixels", oriented=True, suppressed=True, meaning="the same with oriented boxes, the angle last"
     ),
-    "rtdetr": HeadForm(
-        "cxcywh", "relative", suppressed=True, meaning="RT-DETR: rows of a box and class scores, one for each query"
-    ),
     "yolov7": HeadForm(
         "xyxy", "pixels", suppressed=True, meaning="rows of image number, box, class and score, after suppression"
     ),
     "centernet": HeadForm(
         "cxcywh", "pixels", maps=True, meaning="heat maps, sizes and offsets of the template detector (detection_maps)"
+    ),
+    "rtdetr": HeadForm(
+        "cxcywh", "relative", suppressed=True, meaning="RT-DETR: rows of a box and class scores, one for each query"
     ),
 }
 """All forms, by the word of the parameter `head`."""
