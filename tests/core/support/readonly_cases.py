@@ -76,6 +76,10 @@ def _detection_in_polygons(scene: Scene) -> dict[str, Any]:
     return {**given, "out": scene.out("objects.gpkg")}
 
 
+def _detection_by_nobody(scene: Scene) -> dict[str, Any]:
+    return {**_detection(scene), **_by_nobody(scene)}
+
+
 def _assessed_detection(scene: Scene) -> dict[str, Any]:
     layers = {"in": scene.path("polygons.gpkg"), "ref": scene.path("points.gpkg"), "image": scene.path("image.tif")}
     fields = {"in.score": "class", "in.field": "class", "ref.field": "class"}
@@ -437,7 +441,7 @@ CASES: dict[str, tuple[Case, ...]] = {
     "CreateModel": (_model_for_patches, _model_from_other_weights),
     "DensePolygonClassStatistics": (_statistics,),
     "DescribeModel": (_description,),
-    "DetectObjects": (_detection, _detection_in_polygons),
+    "DetectObjects": (_detection, _detection_in_polygons, _detection_by_nobody),
     "EngineReport": (_report,),
     "ExportSavedModel": (_export,),
     "ExtractROI": (_part_of_an_image, _part_under_a_layer),
