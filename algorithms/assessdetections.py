@@ -16,9 +16,9 @@ class AssessDetections(OtbtfAlgorithm):
     @staticmethod
     def style(output, layer, results):
         rows = [
-            {"value": "hit", "name": tr("hit"), "color": "#009e73"},
-            {"value": "miss", "name": tr("miss"), "color": "#d55e00"},
-            {"value": "false alarm", "name": tr("false alarm"), "color": "#f0e442"},
+            {"value": "hit", "name": tr("hit"), "color": "#ffe14d"},
+            {"value": "miss", "name": tr("miss"), "color": "#38c6ff"},
+            {"value": "false alarm", "name": tr("false alarm"), "color": "#ff3b30"},
         ]
         if output == "OUT_ERRORS":
             style_by_class(layer, "kind", rows, outlined=True)

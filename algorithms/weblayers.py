@@ -120,7 +120,11 @@ class Wanted:
 
     def missing(self, called: str) -> ParameterError:
         """Return the error for a layer of which no extent is given."""
-        told = Phrase(" ({limits} only limit the map; the image itself must be finite.)", limits=", ".join(self.limits))
+        told = Phrase(
+            " ({limits} only {count:limits|limit} the output; the image itself must be finite.)",
+            limits=", ".join(self.limits),
+            count=len(self.limits),
+        )
         return ParameterError(
             "{called} is not a file, and {extent} is missing: enter the extent to read of it.{limits}",
             called=called,

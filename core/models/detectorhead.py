@@ -132,7 +132,7 @@ def head_of(model: ModelInterface, form: str, outputs: Sequence[str]) -> Detecto
     if len(names) != wanted:
         raise ModelError(
             "{head} is {form}, which needs {wanted} {wanted:output|outputs}, but of the outputs of the model {model} "
-            "({outputs}) {count} {count:is|are} named or can be meant: name them in {output_names}.",
+            "({outputs}) {count} {count:is|are} named or {count:has|have} its shape: set another {head}, or {output_names}.",
             head=field("head"),
             form=form,
             wanted=wanted,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, field
+from ..parameters.templatenames import TEMPLATE_PREFIX
 from ..phrases import Phrase
 from .identity import identity
 from .kerasfile import (
@@ -45,6 +46,11 @@ def load_model(path: str, tags: str = "", trust: bool = False, device: str = "au
         ParameterError: ONNX Runtime cannot use the device.
     """
     place = model_place(path)
+    if not place.exists() and path.startswith(TEMPLATE_PREFIX):
+        raise ModelError(
+            "{path} is a template, not a trained model: train it first (otbtf:trainmodel), and give the model that is written.",
+            path=path,
+        )
     if not place.exists():
         raise ModelError("The model {path} does not exist: check the path.", path=path)
     which = identity(path, split_tags(tags))

@@ -16,6 +16,7 @@ from typing import Any
 from ..base.archives import DAMAGED, read_json
 from ..base.jsonvalues import OddJson
 from ..classes.modelclasses import Classes
+from ..parameters.detectionmaps import OUTPUT as MAPS
 from .identity import Identity, fingerprint
 from .layout import ChannelsLast, bands_first, channels_last
 from .modelcalibration import CALIBRATION, Calibration, calibration_as_json
@@ -158,6 +159,8 @@ def _output(info: TensorInfo, geometry: Geometry | None, classes: Classes, loss:
 def _tasks(info: TensorInfo, geometry: Geometry | None, classes: Classes) -> list[str]:
     """The tasks that follow from what is known; none is guessed."""
     regions = geometry is not None and geometry.x is not None
+    if info.name == MAPS:
+        return ["object-detection"]
     if classes or info.dtype == "bool" or info.dtype.startswith(("int", "uint")):
         return ["semantic-segmentation" if regions else "classification"]
     if geometry is not None and geometry.x is not None and geometry.x.scale < 1:

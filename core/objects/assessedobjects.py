@@ -19,7 +19,7 @@ from ..rasters.rasterreference import Reference
 from ..vectors.objectshapes import objects_in, polygons_in, repaired
 from ..vectors.texts import field_text
 from ..vectors.transformation import Transformation, warn_of_unknown_system
-from ..vectors.vectorlayer import INTEGER, REAL, VectorLayer
+from ..vectors.vectorlayer import INTEGER, REAL, Field, VectorLayer
 
 ALL = "all"
 """The class of all objects where classes are not compared, and what all classes together are called."""
@@ -131,6 +131,8 @@ def read_objects(
     rows = [row for part in layer.taken(take, progress) for row in part]
     whole = [(shape, *told) for shapes, *told in rows if None not in told for shape in shapes]
     left_out = sum(not shapes or None in told for shapes, *told in rows)
+    if left_out and not whole:
+        _refuse(rows, wanted, score, layer, name)
     if left_out:
         progress.warning(
             Phrase(
@@ -158,6 +160,26 @@ def read_objects(
     scores = np.array([row[2] for row in whole], "float64")
     classes = tuple(row[1] or "" for row in whole)
     return AssessedObjects(tuple(shapes), envelopes, classes, scores, dimensions == {0}, target or layer.reference)
+
+
+def _refuse(rows: Sequence[Any], wanted: Field | None, score: Field | None, layer: VectorLayer, name: str) -> None:
+    """Raise VectorError where no feature has all that is needed."""
+    lacking: list[str] = []
+    if all(not shapes for shapes, *_ in rows):
+        lacking.append(Phrase("geometry"))
+    for place, given, chosen in (
+        (1, wanted, "in_field" if name == "detections" else "ref_field"),
+        (2, score, "in_score"),
+    ):
+        if given is not None and all(row[place] is None for row in rows):
+            lacking.append(Phrase("value in the field {name} ({chosen})", name=given.name, chosen=field(chosen)))
+    raise VectorError(
+        "{name} is {path}, of whose {count} {count:feature|features} none can be used{lacking}: choose another field or layer.",
+        name=field(name),
+        path=layer.path,
+        count=len(rows),
+        lacking=Phrase(" (none has a {parts})", parts=Phrase(", none has a ").join(lacking)) if lacking else "",
+    )
 
 
 def _valid(shapes: Sequence[Any], path: str, name: str, progress: Progress) -> list[Any]:

@@ -101,6 +101,7 @@ def _read(parameters: AssessDetections, progress: Progress) -> tuple[AssessedObj
         raise NothingInsideError("{ref} holds no object: choose the layer with the reference.", ref=field("ref"))
     if parameters.image is not None:
         objects = _inside(parameters, objects, progress)
+        _warn_of_detections(parameters, detections, progress)
     if parameters.detections == parameters.ref:
         told = Phrase("{in} and {ref} are the same layer, so all is found: choose the reference in {ref}.", **_LAYERS)
         progress.warning(told)
@@ -206,6 +207,22 @@ def _inside(parameters: AssessDetections, objects: AssessedObjects, progress: Pr
             )
         )
     return objects.part(within)
+
+
+def _warn_of_detections(parameters: AssessDetections, detections: AssessedObjects, progress: Progress) -> None:
+    """Warn of detections that the image cannot have."""
+    stack = Stack([parameters.image])
+    beyond = int((~detections.centred_in(stack.grid, stack.reference)).sum())
+    if beyond:
+        progress.warning(
+            Phrase(
+                "{beyond} of {count} detections have their centre outside the image {name}, and count as false alarms: choose "
+                "the image in which they were detected.",
+                beyond=beyond,
+                count=len(detections),
+                name=stack.names[0],
+            )
+        )
 
 
 def _pairs(detections: AssessedObjects, objects: AssessedObjects, progress: Progress) -> Pairs:

@@ -47,6 +47,7 @@ class Decoder:
         head: what the outputs are.
         score: the smallest one that is kept.
         full: number of tiles for which the model returned as many objects as it can.
+        tiles: number of tiles that were decoded.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Decoder:
             most: objects that the model can return; None where that is not known.
             labels: of maps, the label of each class; empty for their numbers from 0 on.
         """
-        self.head, self.full, self.score = head, 0, score
+        self.head, self.full, self.tiles, self.score = head, 0, 0, score
         self._model, self._most, self._labels = model, most, np.array(labels, "int64")
         self._in_pixels = False  # whether a tile has shown that boxes are
         self._largest = 0
@@ -84,6 +85,7 @@ class Decoder:
         Raises:
             ModelError: the outputs are not what the head says.
         """
+        self.tiles += 1
         resizing = outputs[-1] if self.head.resizing else None
         outputs = outputs[: len(outputs) - bool(self.head.resizing)]
         found = (

@@ -78,16 +78,17 @@ class Detector:
 
     def reset_counts(self) -> None:
         """Count from zero on what is warned of at the end."""
-        self.decoder.full = 0
+        self.decoder.full = self.decoder.tiles = 0
         self.narrowing.reset()
 
     def counts(self) -> dict[str, int]:
         """Return what was counted, by name."""
-        return {"full": self.decoder.full, **self.narrowing.counts()}
+        return {"full": self.decoder.full, "tiles": self.decoder.tiles, **self.narrowing.counts()}
 
     def add_counts(self, counts: Mapping[str, int]) -> None:
         """Add what was counted elsewhere."""
         self.decoder.full += counts["full"]
+        self.decoder.tiles += counts["tiles"]
         self.narrowing.add(counts)
 
     def read(self, box: Box) -> Pixels | None:

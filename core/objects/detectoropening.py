@@ -213,10 +213,12 @@ def chosen_classes(text: str, legend: Legend, progress: Progress) -> frozenset[i
         named = {value for value, entry in legend.items() if entry.name.casefold() == word.casefold()}
         if not named and not word.isdecimal():
             raise ParameterError(
-                "{classes} names {word!r}, but the model's classes are: {known}.",
+                "{classes} names {word!r}, but the model's classes {known}.",
                 classes=field("classes"),
                 word=word,
-                known=known or Phrase("numbers without names"),
+                known=Phrase("are: {names}", names=known)
+                if known
+                else Phrase("have no names: give numbers, such as 0, or give the model names (otbtf:describemodel)"),
             )
         found |= named or {int(word)}
     strange = sorted(found - legend.keys())

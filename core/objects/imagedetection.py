@@ -18,7 +18,7 @@ from ..rasters.outputarea import wanted_box
 from ..rasters.placement import check_placed
 from ..serving.memorybudget import MemoryBudget
 from ..serving.pipeline import IN_FLIGHT, stream
-from .boxes import BOX, joined, places
+from .boxes import joined, places
 from .detector import Detector, Pixels
 from .detectoropening import open_detector
 from .maskfiles import MaskFile
@@ -27,8 +27,8 @@ from .overlappingtiles import OverlappingTile, TileLattice, region_around
 MOST_BOXES = 5_000_000
 """Boxes before suppression above which a run is refused: with so many, the smallest score is too low."""
 
-_COPIES = 4
-"""Times that the boxes are in memory while they are sorted and suppressed."""
+_SUPPRESSED = 400
+"""Bytes that a box takes at most while all are sorted and suppressed: itself, copies, and what is kept to find it again."""
 
 _FLOAT = 4
 
@@ -147,7 +147,7 @@ class ImageDetection:
     @property
     def most_boxes(self) -> int:
         """Number of boxes that fit into the memory beside the tiles."""
-        return min(MOST_BOXES, self._left // (_COPIES * BOX.itemsize))
+        return min(MOST_BOXES, self._left // _SUPPRESSED)
 
     def check_number(self, count: int, done: int, tiles: int, most: int) -> None:
         """Raise ParameterError where so many tiles have too many boxes.

@@ -17,7 +17,7 @@ from ..files.staging import check_file, write_text_file
 from ..operations.detectobjects import DetectObjects
 from ..phrases import Phrase
 from ..vectors.vectoroutput import OutputVector, check_vector_output, vector_staging
-from .boxes import NO_MASK
+from .boxes import NO_MASK, hulls
 from .detectedlayer import DetectedObjects, classes_in, drawn_objects
 from .detectionreport import detection_report
 from .detector import Detector
@@ -120,7 +120,7 @@ def _told(detector: Detector, boxes: np.ndarray, overlap: int) -> list[str]:
     return [
         Phrase(
             "{count} {count:object|objects} of {classes} {classes:class|classes}, from tiles of {width} x {height} pixels "
-            "that share {overlap} pixels.",
+            "that share {overlap} pixels or more.",
             count=len(boxes),
             classes=len(classes_in(boxes)),
             width=width,
@@ -141,10 +141,25 @@ def _without_masks(count: int) -> str:
     )
 
 
+def _mask_of(parameters: DetectObjects) -> str:
+    """Return the name of the mask that is given; empty for none."""
+    return next((name for name in ("mask", "mask_vector") if getattr(parameters, name) is not None), "")
+
+
 def _warn(
     detector: Detector, parameters: DetectObjects, boxes: np.ndarray, drawn: DetectedObjects, progress: Progress
 ) -> None:
-    if not len(boxes):
+    if not detector.decoder.tiles:
+        progress.warning(
+            Phrase(
+                "No tile has a pixel with data{within}, so the model was given nothing and the layer is empty.{cure}",
+                within=Phrase(" inside {mask}", mask=field(_mask_of(parameters))) if _mask_of(parameters) else "",
+                cure=Phrase(" Check values and place of {mask}.", mask=field(_mask_of(parameters)))
+                if _mask_of(parameters)
+                else Phrase(" Check the no-data value of the image ({nodata}).", nodata=field("nodata")),
+            )
+        )
+    elif not len(boxes):
         progress.warning(
             Phrase(
                 "No object{of_classes} has a score of {score} ({least:g}) or more: the layer is empty. Lower {score}, or "
@@ -154,12 +169,24 @@ def _warn(
                 least=parameters.score,
             )
         )
+    around = hulls(boxes)
+    beyond = int(((around[:, 2:] - around[:, :2]) > max(detector.size)).any(axis=1).sum())
+    if beyond:
+        progress.warning(
+            Phrase(
+                "{beyond} {beyond:object is|objects are} larger than a tile of {width} x {height} pixels: the pixel size, the "
+                "bands or the range of values of the image are hardly those of the model's training.",
+                beyond=beyond,
+                width=detector.size[0],
+                height=detector.size[1],
+            )
+        )
     cut = int(boxes["cut"].sum())
     if cut:
         progress.warning(
             Phrase(
-                "{cut} {cut:object is|objects are} larger than the overlap of the tiles, so that no tile may see {cut:it|them} "
-                "whole: set a larger {overlap}, or a larger {tilesize} if the model takes it.",
+                "{cut} {cut:object touches|objects touch} the edges of all tiles that see {cut:it|them}, so that {cut:it|they} "
+                "may be cut: set a larger {overlap}, or a larger {tilesize} if the model takes it.",
                 cut=cut,
                 overlap=field("overlap"),
                 tilesize=field("tilesize"),

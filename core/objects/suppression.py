@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 
@@ -51,101 +50,115 @@ def suppressed(boxes: np.ndarray, iou: float, told: Callable[[float], None] = la
     index, kept = _Index(boxes, iou), np.zeros(len(boxes), bool)
     for start in range(0, len(boxes), _BATCH):
         told(start / len(boxes))
-        kept[start : start + _BATCH] = index.add(boxes, start, min(start + _BATCH, len(boxes)))
+        kept[start : start + _BATCH] = index.add(start, min(start + _BATCH, len(boxes)))
     return boxes[kept]
 
 
-class _Entry(NamedTuple):
-    """A box as the index compares it: its hull, its area, the kind of its tile, and its corners where boxes are turned."""
-
-    y1: float
-    x1: float
-    y2: float
-    x2: float
-    area: float
-    number: int
-    tile: int
-    corners: list[list[float]] | None
-
-    def overlap(self, kept: _Entry, cut: bool) -> float:
-        """Return the share by which this box overlaps a kept one."""
-        height, width = min(self.y2, kept.y2) - max(self.y1, kept.y1), min(self.x2, kept.x2) - max(self.x1, kept.x1)
-        if height <= _TOUCHING or width <= _TOUCHING:
-            return 0.0
-        common = height * width
-        if self.corners is not None and kept.corners is not None:
-            common = _common_area(self.corners, kept.corners)
-        return common / self.area if cut else common / (self.area + kept.area - common)
-
-
-_Cells = dict[tuple[int, int], list[_Entry]]
+_Cells = dict[int, int]
+"""The last kept box of each cell."""
 
 
 class _Index:
-    """Kept boxes by class, order of size and cell; a cell is as wide as the largest of its boxes may be."""
+    """Kept boxes by class, order of size and cell; a cell is as wide as the largest of its boxes may be.
+
+    Boxes are numbers of all, and those of a cell a chain from the last to the first: millions of them must fit into memory.
+    """
 
     def __init__(self, boxes: np.ndarray, iou: float) -> None:
         self._most, self._turned = iou * (1 + _ROUNDING), bool((boxes["angle"] != 0).any())
         # The sides of boxes that overlap so much differ by no more than that.
         self._reach = math.inf if iou <= 0 else math.floor(math.log2(1 / min(iou, _SAME))) + 1
-        # For each kept box a bit for each kind of tile of which it stands for a box.
-        self._stands = array("H", bytes(2 * len(boxes)))
         if self._turned:
             self._reach += 1  # the hull of a turned square is wider than the square
+        self._boxes = boxes
+        self._edges = [array("d", column.tobytes()) for column in hulls(boxes).T]
+        self._areas = array("d", ((boxes["y2"] - boxes["y1"]) * (boxes["x2"] - boxes["x1"])).tobytes())
+        self._tiles = boxes["tile"].tobytes()
+        self._before = array("i", bytes(4 * len(boxes)))
+        # For each kept box a bit for each kind of tile of which it stands for a box.
+        self._stands = array("H", bytes(2 * len(boxes)))
+        self._corners: dict[int, list[list[float]]] = {}
         self._grids: defaultdict[int, defaultdict[int, _Cells]] = defaultdict(lambda: defaultdict(dict))
 
-    def add(self, boxes: np.ndarray, start: int, end: int) -> list[bool]:
+    def add(self, start: int, end: int) -> list[bool]:
         """Add some boxes one after the other, and return for each whether it is kept."""
-        part = boxes[start:end]
-        edges = hulls(part)
-        sides = np.maximum(edges[:, 2] - edges[:, 0], edges[:, 3] - edges[:, 1])
+        part = self._boxes[start:end]
+        y1, x1, y2, x2 = (np.frombuffer(each)[start:end] for each in self._edges)
+        sides = np.maximum(y2 - y1, x2 - x1)
         levels = np.ceil(np.log2(np.maximum(sides, 1.0))).astype("int64")
-        areas = (part["y2"] - part["y1"]) * (part["x2"] - part["x1"])
         turned = corners(part).tolist() if self._turned else [None] * len(part)
-        entries = map(_Entry, *edges.T.tolist(), areas.tolist(), range(start, end), part["tile"].tolist(), turned)
-        columns = (sides.tolist(), levels.tolist(), part["class"].tolist(), part["cut"].tolist())
-        return [self._add(*one) for one in zip(entries, *columns)]
+        columns = (sides.tolist(), levels.tolist(), part["class"].tolist(), part["cut"].tolist(), turned)
+        return [self._add(*one) for one in zip(range(start, end), *columns)]
 
-    def _add(self, entry: _Entry, side: float, level: int, value: int, cut: bool) -> bool:
-        row, column = (entry.y1 + entry.y2) / 2, (entry.x1 + entry.x2) / 2
-        twin, most, bit = None, _SAME, 1 << entry.tile
+    def _add(
+        self, number: int, side: float, level: int, value: int, cut: bool, turned: list[list[float]] | None
+    ) -> bool:
+        twin, most, tile = -1, _SAME, self._tiles[number]
         for other, cells in self._grids[value].items():
             if level - other > self._reach or (other - level > self._reach and not cut):
                 continue
-            for kept in _near(cells, 2.0**other, row, column, side):
-                share = entry.overlap(kept, cut)
+            for kept, common in self._common(number, self._last_ones(number, side, cells, 2.0**other)):
+                if turned is not None:
+                    common = _common_area(turned, self._corners[kept])
+                area = self._areas[number]
+                share = common / (area if cut else area + self._areas[kept] - common)
                 if share > self._most:
-                    self._stands[kept.number] |= bit
+                    self._stands[kept] |= 1 << tile
                     return False
-                if share > most and kept.tile != entry.tile and not self._stands[kept.number] & bit:
+                if share > most and self._tiles[kept] != tile and not self._stands[kept] >> tile & 1:
                     twin, most = kept, share
-        if twin is not None:
-            self._stands[twin.number] |= bit
+        if twin >= 0:
+            self._stands[twin] |= 1 << tile
             return False
-        place = math.floor(row / 2.0**level), math.floor(column / 2.0**level)
-        self._grids[value][level].setdefault(place, []).append(entry)
+        if turned is not None:
+            self._corners[number] = turned
+        row, column = self._centre(number)
+        cells, place = self._grids[value][level], _cell(math.floor(row / 2.0**level), math.floor(column / 2.0**level))
+        self._before[number] = cells.get(place, -1)
+        cells[place] = number
         return True
 
+    def _centre(self, number: int) -> tuple[float, float]:
+        y1, x1, y2, x2 = (each[number] for each in self._edges)
+        return (y1 + y2) / 2, (x1 + x2) / 2
 
-def _near(cells: _Cells, cell: float, row: float, column: float, side: float) -> Iterator[_Entry]:
-    """Yield the boxes of a grid that a box may overlap.
+    def _last_ones(self, number: int, side: float, cells: _Cells, cell: float) -> Collection[int]:
+        """Return the last boxes of the cells of a width in which a box may overlap others; `side` is its longer one."""
+        (row, column), near = self._centre(number), (side + cell) / 2
+        rows = range(math.floor((row - near) / cell), math.floor((row + near) / cell) + 1)
+        columns = range(math.floor((column - near) / cell), math.floor((column + near) / cell) + 1)
+        if len(rows) * len(columns) > len(cells):  # a box much larger than those of the grid
+            return cells.values()
+        places = [_cell(down, across) for down in rows for across in columns]
+        return [cells[place] for place in places if place in cells]
 
-    Args:
-        cells: of the grid.
-        cell: their width.
-        row, column: of the box's centre.
-        side: the longer one of the box.
-    """
-    near = (side + cell) / 2
-    rows = range(math.floor((row - near) / cell), math.floor((row + near) / cell) + 1)
-    columns = range(math.floor((column - near) / cell), math.floor((column + near) / cell) + 1)
-    if len(rows) * len(columns) > len(cells):  # a box much larger than those of the grid
-        for entries in cells.values():
-            yield from entries
-        return
-    for down in rows:
-        for across in columns:
-            yield from cells.get((down, across), ())
+    def _common(self, number: int, last: Collection[int]) -> Iterator[tuple[int, float]]:
+        """Yield the boxes that a box overlaps, and the area that their hulls share.
+
+        Most of the time of a suppression is spent here, and calls of `min` and `max` would double it.
+
+        Args:
+            number: of the box.
+            last: the last boxes of some cells.
+        """
+        (all_y1, all_x1, all_y2, all_x2), before = self._edges, self._before
+        y1, x1, y2, x2 = all_y1[number], all_x1[number], all_y2[number], all_x2[number]
+        for one in last:
+            kept = one
+            while kept >= 0:
+                top, bottom = all_y1[kept], all_y2[kept]
+                height = (y2 if y2 < bottom else bottom) - (y1 if y1 > top else top)
+                if height > _TOUCHING:
+                    left, right = all_x1[kept], all_x2[kept]
+                    width = (x2 if x2 < right else right) - (x1 if x1 > left else left)
+                    if width > _TOUCHING:
+                        yield kept, height * width
+                kept = before[kept]
+
+
+def _cell(row: int, column: int) -> int:
+    """Return one number for a cell, which takes less memory than a pair."""
+    return (row << 32) + column
 
 
 def _common_area(one: list[list[float]], other: list[list[float]]) -> float:

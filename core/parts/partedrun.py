@@ -144,8 +144,8 @@ def _complete(
     todo = [number for number in mine if number not in notes]
     progress.info(
         Phrase(
-            "{path}: {count} parts of {part} x {part2} {unit}; this run computes {mine} of them; {mine2} "
-            "are already done.",
+            "{path}: {count} {count:part|parts} of {part} x {part2} {unit}; this run computes {mine} of them; {mine2} "
+            "{mine2:is|are} already done.",
             path=run.folder.path,
             count=count,
             part=run.plan.part[0],

@@ -72,7 +72,7 @@ def _extent(text: str, grid: Grid, reference: Reference) -> Box:
     y1 = min(grid.height, ceil((-bottom - grid.y.origin) / grid.y.spacing))
     if x0 >= x1 or y0 >= y1:
         raise ParameterError(
-            "{extent} is {text}, which is outside the output ({grid}): choose a part of it.",
+            "{extent} is {text}, which is outside the grid ({grid}): choose a part of it.",
             extent=field("extent"),
             text=text,
             grid=grid.describe(),

@@ -142,6 +142,12 @@ def test_points_that_are_detected_are_hits_in_polygons(layers: SimpleNamespace, 
         assess(tmp_path, points, points)
 
 
+def test_a_field_that_is_empty_in_all_features_is_named(layers: SimpleNamespace, tmp_path: Path) -> None:
+    empty = layer(tmp_path / "empty.gpkg", FOUND, score=SCORES, number=[None] * 6)
+    with pytest.raises(OtbtfError, match=r"none can be used \(none has a value in the field number \(IN_FIELD\)\)"):
+        assess(tmp_path, empty, layers.reference, **{"in.field": "number"})
+
+
 def test_without_a_class_field_classes_are_not_compared(layers: SimpleNamespace, tmp_path: Path) -> None:
     run = assess(tmp_path, layers.found, layers.reference, **{"ref.field": None})
     assert (run.results["hits"], run.results["misses"], run.results["falsealarms"]) == (4, 0, 2)
@@ -153,6 +159,7 @@ def test_reference_outside_the_image_is_left_out_and_told(layers: SimpleNamespac
     image = write(tmp_path / "image.tif", np.zeros((40, 60, 1), "uint8"), place, UTM)
     run = assess(tmp_path, layers.found, layers.reference, image=image)
     assert any("1 of 4 objects" in warning for warning in run.log.warnings)
+    assert any(warning.startswith("2 of 6 detections have their centre outside") for warning in run.log.warnings)
     elsewhere = write(tmp_path / "other.tif", np.zeros((4, 4, 1), "uint8"), (0.0, 1.0, 0.0, 9.0, 0.0, -1.0), UTM)
     with pytest.raises(OtbtfError, match="outside the image"):
         assess(tmp_path, layers.found, layers.reference, image=elsewhere)

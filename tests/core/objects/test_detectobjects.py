@@ -14,7 +14,7 @@ from osgeo import ogr
 from serving import ORIGIN, UTM, Log, write
 
 from otbtf_qgis.core import registry
-from otbtf_qgis.core.errors import Cancelled, OtbtfError
+from otbtf_qgis.core.errors import Cancelled, ModelError, OtbtfError
 from otbtf_qgis.core.objects import imagedetection
 
 pytest.importorskip("tensorflow")
@@ -147,10 +147,34 @@ def test_no_object_is_an_empty_layer(drawn: SimpleNamespace, tmp_path: Path) -> 
     assert any("SCORE (0.95)" in warning for warning in found.log.warnings)
 
 
+@pytest.mark.parametrize("masked", [True, False])
+def test_an_image_of_which_nothing_is_computed_is_told_so(masked: bool, drawn: SimpleNamespace, tmp_path: Path) -> None:
+    nothing = detectors.scene(tmp_path / "nothing.tif", np.zeros((SIZE, SIZE, 1 if masked else 3), "uint16"))
+    given = (drawn.path, {"mask": nothing}) if masked else (nothing, {"nodata": 0})
+    found = run(tmp_path, given[0], drawn.model, tilesize=128, **given[1])
+    (warning,) = found.log.warnings
+    named = "inside MASK" if masked else "the no-data value of the image (NODATA)"
+    assert found.features == [] and warning.startswith("No tile has a pixel with data") and named in warning
+
+
+def test_boxes_larger_than_a_tile_are_told(tmp_path: Path) -> None:
+    boxes = np.float32([[-40, -40, 100, 100], [10, 10, 20, 20]])
+    outputs = {"boxes": boxes, "labels": np.int64([1, 1]), "scores": np.float32([0.9, 0.8])}
+    model = detectors.fixed_outputs(tmp_path / "boxes.onnx", (3, 64, 64), outputs)
+    found = run(tmp_path, detectors.scene(tmp_path / "image.tif", np.ones((64, 64, 3), "float32")), model)
+    assert any(warning.startswith("1 object is larger than a tile of 64 x 64 pixels") for warning in found.log.warnings)
+
+
+def test_a_template_is_no_model_yet(tmp_path: Path) -> None:
+    image = detectors.scene(tmp_path / "image.tif", np.ones((64, 64, 3), "float32"))
+    with pytest.raises(ModelError, match="template:detector is a template, not a trained model: train it first"):
+        run(tmp_path, image, "template:detector")
+
+
 def test_objects_larger_than_the_overlap_are_told(drawn: SimpleNamespace, tmp_path: Path) -> None:
     for overlap in (4, 0):
         found = run(tmp_path, drawn.path, drawn.model, tilesize=64, overlap=overlap)
-        assert any("OVERLAP" in warning and "larger than" in warning for warning in found.log.warnings)
+        assert any("OVERLAP" in warning and "touch the edges" in warning for warning in found.log.warnings)
 
 
 def test_each_object_is_found_once_even_if_all_may_overlap(drawn: SimpleNamespace, tmp_path: Path) -> None:

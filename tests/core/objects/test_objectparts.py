@@ -101,9 +101,9 @@ def same(found: SimpleNamespace, whole: SimpleNamespace) -> None:
 
 EXPECTED = {
     "trial": ["have fractions"],
-    "cut": ["larger than the overlap", "have fractions"],
+    "cut": ["touch the edges of all tiles", "have fractions"],
     "extent and mask": ["have fractions"],
-    "outlines": ["larger than the overlap", "have fractions"],
+    "outlines": ["touch the edges of all tiles", "have fractions"],
     "points": ["have fractions"],
     "empty masks": ["as many objects as it can", "an empty mask"],
     "full": ["as many objects as it can"],

@@ -165,6 +165,8 @@ def test_the_report_and_the_description_say_what_it_is(trained: SimpleNamespace)
     log = Log()
     found = registry.run("DescribeModel", {"model.dir": trained.results["model.saveto"]}, log)
     assert "centernet (detection_maps)" in log.text
+    item = json.loads((Path(trained.results["model.saveto"]) / "mlm.json").read_text(encoding="utf-8"))
+    assert item["properties"]["mlm:tasks"] == ["object-detection"]
     assert (found["verdict"], found["parameters"]) == ("detector", "")  # Serve refuses it, as all detectors
     assert "centernet" in (trained.folder / "report.html").read_text(encoding="utf-8")
 
