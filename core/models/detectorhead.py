@@ -8,6 +8,7 @@ their grids: those are not mistaken for one of these, since they have one row fo
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,7 @@ from ..parameters.detectorheads import FORMS, HeadForm
 from ..phrases import Phrase
 from .masksoutput import masks_output, prototype_maps, prototypes
 from .modelfiles import is_onnx, model_place
-from .modelinterface import Model, TensorInfo
+from .modelinterface import ModelInterface, TensorInfo
 from .onnxmetadata import OnnxMetadata, metadata_of
 
 _NAMED = (
@@ -96,7 +97,7 @@ class DetectorHead:
         )
 
 
-def detector_head(model: Model) -> DetectorHead | None:
+def detector_head(model: ModelInterface) -> DetectorHead | None:
     """Return what the outputs of a model are; None where it is no detector, or none that is known."""
     found = _by_names(model)
     if model.kind == "ONNX" and (found is None or found.form == "torchvision"):
@@ -104,7 +105,14 @@ def detector_head(model: Model) -> DetectorHead | None:
     return found and _with_masks(found, model)
 
 
-def head_of(model: Model, form: str, outputs: Sequence[str]) -> DetectorHead:
+def recognised_head(model: ModelInterface) -> DetectorHead | None:
+    """Return the same; None also where the model's metadata contradict it, which the detector's own run tells."""
+    with contextlib.suppress(ModelError):
+        return detector_head(model)
+    return None
+
+
+def head_of(model: ModelInterface, form: str, outputs: Sequence[str]) -> DetectorHead:
     """Return the head of a form that the user names.
 
     Args:
@@ -140,24 +148,24 @@ def head_of(model: Model, form: str, outputs: Sequence[str]) -> DetectorHead:
     return replace(head, scores=_scores(model, head, metadata(model)))
 
 
-def _with_masks(head: DetectorHead, model: Model) -> DetectorHead:
+def _with_masks(head: DetectorHead, model: ModelInterface) -> DetectorHead:
     return replace(
         head, masks=masks_output(model, head.form), prototypes=0 if head.facts.lists else prototypes(model) or 0
     )
 
 
-def described_outputs(model: Model) -> str:
+def described_outputs(model: ModelInterface) -> str:
     """Return names, types and shapes of the outputs for a message."""
     return Phrase(", ").join(info.describe() for info in model.outputs.values())
 
 
-def metadata(model: Model) -> OnnxMetadata:
+def metadata(model: ModelInterface) -> OnnxMetadata:
     """Return what is written into the model's file beside the network."""
     place = model_place(model.path)
     return metadata_of(place) if is_onnx(place) else OnnxMetadata()
 
 
-def _found(model: Model, form: str) -> list[str]:
+def _found(model: ModelInterface, form: str) -> list[str]:
     for known, names, _ in _NAMED:
         if known == form and set(names) <= set(model.outputs):
             return list(names)
@@ -168,12 +176,12 @@ def _found(model: Model, form: str) -> list[str]:
     return [info.name for info in _lists_of(model)]
 
 
-def _lists_of(model: Model) -> list[TensorInfo]:
+def _lists_of(model: ModelInterface) -> list[TensorInfo]:
     """Return the outputs that may be a list of boxes with their scores."""
     return [info for info in model.outputs.values() if info.holds_numbers and info.rank in (2, 3)]
 
 
-def _by_names(model: Model) -> DetectorHead | None:
+def _by_names(model: ModelInterface) -> DetectorHead | None:
     if OUTPUT in model.outputs and _may_be_maps(model.outputs[OUTPUT]):
         return DetectorHead("centernet", (OUTPUT,), "", FORMS["centernet"].order, FORMS["centernet"].scale)
     for form, names, counts in _NAMED:
@@ -184,14 +192,14 @@ def _by_names(model: Model) -> DetectorHead | None:
     return None
 
 
-def _in_resized_image(model: Model, head: DetectorHead) -> DetectorHead:
+def _in_resized_image(model: ModelInterface, head: DetectorHead) -> DetectorHead:
     """Return the head with the output that tells how the model has resized the image, if it has one."""
     if head.form != "tensorflow" or _RESIZING not in model.outputs:
         return head
     return replace(head, scale="pixels", resizing=_RESIZING)
 
 
-def _by_types(model: Model) -> DetectorHead | None:
+def _by_types(model: ModelInterface) -> DetectorHead | None:
     """Return the head of a model of torchvision: one list each of boxes, scores and numbers of classes.
 
     An export has no names, or those that the user gave the outputs, which may be in another order.
@@ -212,7 +220,7 @@ def _may_be_maps(info: TensorInfo) -> bool:
     return info.rank == 4 and (bands is None or bands > len(GEOMETRY))
 
 
-def _by_shapes(model: Model, known: OnnxMetadata) -> DetectorHead | None:
+def _by_shapes(model: ModelInterface, known: OnnxMetadata) -> DetectorHead | None:
     lists = _lists_of(model)
     if len(lists) != 1 or len(model.outputs) > 1 and not _has_masks(model):
         return None
@@ -224,7 +232,7 @@ def _by_shapes(model: Model, known: OnnxMetadata) -> DetectorHead | None:
     return replace(head, scores=_scores(model, head, known))
 
 
-def _form(model: Model, info: TensorInfo, known: OnnxMetadata) -> str | None:
+def _form(model: ModelInterface, info: TensorInfo, known: OnnxMetadata) -> str | None:
     """Return the form of a list of boxes with their scores, by its shape and what the file tells."""
     if info.rank == 2:
         return "yolov7" if info.size(1) == 7 else None
@@ -257,14 +265,14 @@ def _queries(info: TensorInfo, known: OnnxMetadata) -> str | None:
     return "rtdetr" if all_scores and known.task == "detect" and rows is not None and rows <= _FEW else None
 
 
-def _lengths(model: Model, known: OnnxMetadata) -> Collection[int]:
+def _lengths(model: ModelInterface, known: OnnxMetadata) -> Collection[int]:
     """Return the lengths that a row of box, score and class may have, with what follows these for the model's task."""
     if known.task == "pose":
         return range(7, 7 + _KEYPOINTS)
     return [6 + (1 if known.task == "obb" else 0) + (prototypes(model) or 0)]
 
 
-def _cells(model: Model, known: OnnxMetadata) -> list[int]:
+def _cells(model: ModelInterface, known: OnnxMetadata) -> list[int]:
     """Return the numbers of cells that the grids of each family have; empty where the size of images is not known."""
     images = [info for info in model.inputs.values() if info.rank == 4]
     if len(images) != 1:
@@ -279,13 +287,13 @@ def _cells(model: Model, known: OnnxMetadata) -> list[int]:
     return [sum((height // stride) * (width // stride) for stride in strides) for strides in _GRIDS]
 
 
-def _has_masks(model: Model) -> bool:
+def _has_masks(model: ModelInterface) -> bool:
     """Return whether the outputs are a list and the prototypes of masks, as of models for instances."""
     ranks = sorted(info.rank or 0 for info in model.outputs.values())
     return ranks == [3, 4] and len(prototype_maps(model)) == 1
 
 
-def _scores(model: Model, head: DetectorHead, known: OnnxMetadata) -> int | None:
+def _scores(model: ModelInterface, head: DetectorHead, known: OnnxMetadata) -> int | None:
     """Return the number of class scores of a row or column; None where none stand there, or its length is not known.
 
     Raises:

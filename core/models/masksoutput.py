@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from .modelinterface import Model, TensorInfo
+from .modelinterface import ModelInterface, TensorInfo
 
 NAMES = {"tensorflow": "detection_masks", "torchvision": "masks"}
 """Name that the output with a mask for each object usually has, by the form of the detector."""
@@ -24,7 +24,7 @@ FIRST = (0, 3, 1, 2)
 """Order of dimensions that moves bands from the last place to the second."""
 
 
-def masks_output(model: Model, form: str) -> str:
+def masks_output(model: ModelInterface, form: str) -> str:
     """Return the name of the output that holds masks or their prototypes; empty where there is none.
 
     Args:
@@ -42,13 +42,13 @@ def masks_output(model: Model, form: str) -> str:
     return maps[0].name if len(maps) == 1 else ""
 
 
-def _unnamed_masks(model: Model) -> str:
+def _unnamed_masks(model: ModelInterface) -> str:
     """Return the only output that may be masks of one band each, as torchvision's exporter leaves it without a name."""
     found = [info for info in model.outputs.values() if info.rank == 4 and info.holds_numbers]
     return found[0].name if len(found) == 1 and _own_shape(model, found[0])[1] in (1, None) else ""
 
 
-def prototypes(model: Model) -> int | None:
+def prototypes(model: ModelInterface) -> int | None:
     """Return the number of prototypes, of which a row or column of boxes has a coefficient each; 0 without, None if unknown."""
     maps = prototype_maps(model)
     if len(maps) != 1:
@@ -56,12 +56,12 @@ def prototypes(model: Model) -> int | None:
     return _own_shape(model, maps[0])[1 if prototypes_first(model) else 3]
 
 
-def prototypes_first(model: Model) -> bool:
+def prototypes_first(model: ModelInterface) -> bool:
     """Return whether prototypes have the shape batch x prototypes x height x width in the file, as its images have."""
     return bool(model.bands_first or model.transposed)
 
 
-def prototype_maps(model: Model) -> list[TensorInfo]:
+def prototype_maps(model: ModelInterface) -> list[TensorInfo]:
     """Return the outputs that may be prototypes: images whose sides, as far as they are known, are a quarter of the input's."""
     images = [info for info in model.inputs.values() if info.rank == 4]
     if len(images) != 1:
@@ -74,13 +74,13 @@ def prototype_maps(model: Model) -> list[TensorInfo]:
     ]
 
 
-def _fits(model: Model, info: TensorInfo, image: tuple[int | None, int | None]) -> bool:
+def _fits(model: ModelInterface, info: TensorInfo, image: tuple[int | None, int | None]) -> bool:
     shape, start = _own_shape(model, info), 2 if prototypes_first(model) else 1
     pairs = zip(shape[start : start + 2], image)
     return all(side is None or whole is None or STRIDE * side == whole for side, whole in pairs)
 
 
-def _own_shape(model: Model, info: TensorInfo) -> tuple[int | None, ...]:
+def _own_shape(model: ModelInterface, info: TensorInfo) -> tuple[int | None, ...]:
     """Return the shape that an output of four dimensions has in the file."""
     shape = info.shape or ()
     return tuple(shape[place] for place in FIRST) if model.moves_bands(info.name) else shape

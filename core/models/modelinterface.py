@@ -68,35 +68,28 @@ class TensorInfo:
         return Phrase("{name} ({dtype}, {shape})", name=self.name, dtype=self.dtype, shape=shape or Phrase("scalar"))
 
 
-class Model(abc.ABC):
-    """A loaded model.
+class ModelInterface:
+    """What a model takes and returns, whether it is loaded or described.
 
     Attributes:
         path: where it was loaded from.
-        identity: which model it is: what was found out about one holds for another of the same identity.
         kind: `TF1 SavedModel`, `TF2 SavedModel`, `Keras` or `ONNX`.
         inputs, outputs: by name, in alphabetical order. More outputs may be had by name where
             `output` finds them.
         bands_first: names of the inputs whose images have the shape batch x bands x height x width; None where only their
             shapes tell.
         transposed: names of the inputs that are given with the bands last, and transposed for the model.
-        computed_by: what computes it, for the log; empty for TensorFlow.
-        remarks: warnings about that.
     """
 
     path: str
-    identity: Hashable
     kind: str
     inputs: dict[str, TensorInfo]
     outputs: dict[str, TensorInfo]
     bands_first: frozenset[str] | None = None
     transposed: frozenset[str] = frozenset()
-    computed_by: str = ""
-    remarks: Sequence[str] = ()
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self.identity = object()  # like no other, unless the one who loads it knows better
 
     def input(self, name: str) -> TensorInfo:
         """Return the input called `name` (`name:0` is the same).
@@ -136,13 +129,31 @@ class Model(abc.ABC):
             hint=hint,
         )
 
-    def values_behind(self, output: str) -> list[str]:
-        """Return names of real-valued outputs of which one of whole numbers may be made, the likeliest first."""
-        return [name for name, info in self.outputs.items() if is_real(info) and name != plain_name(output)]
-
     def moves_bands(self, output: str) -> bool:
         """Return whether an output is returned with the bands last, and has them in the second place in the file."""
         return False
+
+
+class Model(ModelInterface, abc.ABC):
+    """A loaded model.
+
+    Attributes:
+        identity: which model it is: what was found out about one holds for another of the same identity.
+        computed_by: what computes it, for the log; empty for TensorFlow.
+        remarks: warnings about that.
+    """
+
+    identity: Hashable
+    computed_by: str = ""
+    remarks: Sequence[str] = ()
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.identity = object()  # like no other, unless the one who loads it knows better
+
+    def values_behind(self, output: str) -> list[str]:
+        """Return names of real-valued outputs of which one of whole numbers may be made, the likeliest first."""
+        return [name for name, info in self.outputs.items() if is_real(info) and name != plain_name(output)]
 
     @abc.abstractmethod
     def used_inputs(self, outputs: Sequence[str]) -> list[str]:

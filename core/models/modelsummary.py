@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..base.jsonvalues import Json, OddJson, read
 from ..errors import ModelError
@@ -24,6 +25,7 @@ class ModelSummary:
         inputs, outputs: in the order of the description; a dtype is empty where it is none of NumPy's.
         bands: names of the bands by name of the input, where they are known.
         described: geometries, classes, and how to serve it.
+        bands_first: names of the inputs and outputs that have the bands first in the model; here these are the last.
     """
 
     kind: str
@@ -31,6 +33,7 @@ class ModelSummary:
     outputs: tuple[TensorInfo, ...]
     described: Sidecar
     bands: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    bands_first: frozenset[str] = frozenset()
 
     def output(self, names: str) -> str:
         """Return the first of the outputs that are named, else the one that serving writes; empty where there is none."""
@@ -82,14 +85,20 @@ def item_summary(path: Path) -> ModelSummary:
 def _summary(sidecar: Sidecar) -> ModelSummary:
     try:
         properties = read(sidecar.path)["properties"]
-        inputs = properties["mlm:input"].items() if properties.has("mlm:input") else []
-        outputs = properties["mlm:output"].items() if properties.has("mlm:output") else []
+        inputs = list(properties["mlm:input"].items()) if properties.has("mlm:input") else []
+        outputs = list(properties["mlm:output"].items()) if properties.has("mlm:output") else []
         return ModelSummary(
             _kind(properties),
             tuple(_tensor(described, "input") for described in inputs),
             tuple(_tensor(described, "result") for described in outputs),
             sidecar,
             {described["name"].text(): names for described in inputs if (names := _bands(described))},
+            frozenset(
+                described["name"].text()
+                for tensors, structure in ((inputs, "input"), (outputs, "result"))
+                for described in tensors
+                if _order(described.get(structure)) == list(BANDS_FIRST)
+            ),
         )
     except (OSError, OddJson) as error:
         raise ModelError(
@@ -110,12 +119,17 @@ def _tensor(described: Json, structure: str) -> TensorInfo:
     sizes = [size.whole(-1) for size in found["shape"].items()]
     data_type = found["data_type"].text() if found.has("data_type") else ""
     shape = tuple(None if size < 0 else size for size in sizes)
-    order = [axis.value for axis in found["dim_order"].items()] if found.has("dim_order") else []
+    order = _order(found)
     if order == list(BANDS_FIRST) and len(shape) == len(order):  # serving transposes it
         shape = (shape[0], *shape[2:], shape[1])
     if order == ["value"]:  # a scalar, or of unknown rank
         return TensorInfo(name, None if shape == (None,) else (), _DATA_TYPES.get(data_type, data_type))
     return TensorInfo(name, shape, _DATA_TYPES.get(data_type, data_type))
+
+
+def _order(structure: Json | None) -> list[Any]:
+    """Return the names of the dimensions; empty where they are not told."""
+    return [axis.value for axis in structure["dim_order"].items()] if structure and structure.has("dim_order") else []
 
 
 def _bands(described: Json) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..phrases import Phrase
+
 ORDERS = ("yxyx", "xyxy", "xywh", "cxcywh")
 """Orders of the four numbers of a box: two corners, a corner and the size, or the centre and the size."""
 
@@ -22,6 +24,7 @@ class HeadForm:
         maps: whether the output is maps, which grow with the image.
         suppressed: whether the model itself removes boxes that overlap, and returns a limited number.
         meaning: what it is, for the documentation.
+        brief: the same in a few words, for a line of a dialog; empty where the form's word tells.
     """
 
     order: str = ""
@@ -31,7 +34,10 @@ class HeadForm:
     maps: bool = False
     suppressed: bool = False
     meaning: str = ""
+    brief: str = ""
 
+
+_YOLO, _SUPPRESSED = Phrase("YOLOv8 to YOLO26"), Phrase("objects that overlap are removed in the model")
 
 FORMS = {
     "tensorflow": HeadForm(
@@ -40,25 +46,46 @@ FORMS = {
         lists=True,
         suppressed=True,
         meaning="TensorFlow's Object Detection API (detection_boxes, ...)",
+        brief=Phrase("TensorFlow's Object Detection API"),
     ),
-    "keras": HeadForm(lists=True, suppressed=True, meaning="KerasHub and KerasCV (boxes, confidence, labels)"),
+    "keras": HeadForm(
+        lists=True,
+        suppressed=True,
+        meaning="KerasHub and KerasCV (boxes, confidence, labels)",
+        brief=Phrase("KerasHub, KerasCV"),
+    ),
     "torchvision": HeadForm(
         "xyxy", "pixels", lists=True, suppressed=True, meaning="torchvision (boxes, labels, scores)"
     ),
     "yolov5": HeadForm("cxcywh", "pixels", meaning="YOLOv5: rows of a box, an objectness and class scores"),
-    "yolov8": HeadForm("cxcywh", "pixels", meaning="YOLOv8 to YOLO26: columns of a box and class scores"),
-    "yolov8_obb": HeadForm("cxcywh", "pixels", oriented=True, meaning="the same with oriented boxes, the angle last"),
+    "yolov8": HeadForm("cxcywh", "pixels", meaning="YOLOv8 to YOLO26: columns of a box and class scores", brief=_YOLO),
+    "yolov8_obb": HeadForm(
+        "cxcywh", "pixels", oriented=True, meaning="the same with oriented boxes, the angle last", brief=_YOLO
+    ),
     "suppressed": HeadForm(
-        "xyxy", "pixels", suppressed=True, meaning="rows of a box, score and class, after suppression in the model"
+        "xyxy",
+        "pixels",
+        suppressed=True,
+        meaning="rows of a box, score and class, after suppression in the model",
+        brief=_SUPPRESSED,
     ),
     "suppressed_obb": HeadForm(
-        "cxcywh", "pixels", oriented=True, suppressed=True, meaning="the same with oriented boxes, the angle last"
+        "cxcywh",
+        "pixels",
+        oriented=True,
+        suppressed=True,
+        meaning="the same with oriented boxes, the angle last",
+        brief=_SUPPRESSED,
     ),
     "yolov7": HeadForm(
         "xyxy", "pixels", suppressed=True, meaning="rows of image number, box, class and score, after suppression"
     ),
     "centernet": HeadForm(
-        "cxcywh", "pixels", maps=True, meaning="heat maps, sizes and offsets of the template detector (detection_maps)"
+        "cxcywh",
+        "pixels",
+        maps=True,
+        meaning="heat maps, sizes and offsets of the template detector (detection_maps)",
+        brief=Phrase("the template detector"),
     ),
     "rtdetr": HeadForm(
         "cxcywh", "relative", suppressed=True, meaning="RT-DETR: rows of a box and class scores, one for each query"

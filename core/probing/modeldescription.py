@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -13,7 +12,7 @@ from ..base.progress import Progress
 from ..classes.modelclasses import Classes
 from ..errors import ModelError, OtbtfError, field
 from ..machine.devices import Scope
-from ..models.detectorhead import DetectorHead, detector_head
+from ..models.detectorhead import DetectorHead, recognised_head
 from ..models.layout import channels_last
 from ..models.mlm import build_item
 from ..models.modelcalibration import Calibration
@@ -94,7 +93,7 @@ def describe(
             model=model.path,
             output_names=field("output_names"),
         )
-    head = _head(model)
+    head = recognised_head(model)
     if head is not None:
         progress.info(Phrase("Detector: {head}. {use}", head=head.describe(), use=_DETECTOR))
     if probing == "none":
@@ -143,12 +142,6 @@ def describe(
 
 def _is_list(output: OutputDescription, head: DetectorHead | None) -> bool:
     return head is not None and not head.facts.maps and output.info.name in (*head.all_outputs, head.masks)
-
-
-def _head(model: Model) -> DetectorHead | None:
-    with contextlib.suppress(ModelError):  # contradicting metadata: the detector's own run says so
-        return detector_head(model)
-    return None
 
 
 def _listed(stack: Stack) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ from ..base.progress import Progress
 from ..errors import ModelError, ParameterError, RasterError, field
 from ..files.gdalcalls import collected_errors
 from ..geometry.grid import TOLERANCE
-from ..models.detectorhead import detector_head
+from ..models.detectorhead import recognised_head
 from ..models.inputscaling import InputScaling
 from ..models.modelfiles import is_onnx, model_place
 from ..models.modelinterface import Model
@@ -244,9 +243,7 @@ def check_maps(model: Model, outputs: Sequence[str]) -> None:
     Raises:
         ModelError: they are.
     """
-    head = None
-    with contextlib.suppress(ModelError):  # contradicting metadata: the detector's own run says so
-        head = detector_head(model)
+    head = recognised_head(model)
     if head and head.facts.maps and set(outputs) & set(head.outputs):
         raise ModelError(
             "The model {path} is a detector ({head}): its output {output} holds heat maps, sizes and offsets of objects, which "

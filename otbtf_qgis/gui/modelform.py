@@ -42,6 +42,7 @@ class ModelForm:
         alpha: what bands are that are marked as alpha.
         sources: by number.
         applies: whether the model is applied to images, for an output that is chosen.
+        detects: whether it is to be a detector.
         trains: whether it is trained on patches images, of which each must name the input or target that it feeds; then a
             template may stand for the model.
         target_among_sources: whether one of the sources holds what the model is to learn.
@@ -57,6 +58,7 @@ class ModelForm:
     alpha: str
     sources: Mapping[int, SourceFields]
     applies: bool
+    detects: bool
     trains: bool
     target_among_sources: bool
     fullyconv: str
@@ -107,6 +109,7 @@ def form_of(operation: type, sources: int) -> ModelForm | None:
         names.get("alpha", ""),
         found,
         f"{prefix}.fullyconv" in names,
+        "head" in names,
         trains,
         trains and "training.target.il" not in known,
         names.get(f"{prefix}.fullyconv", ""),

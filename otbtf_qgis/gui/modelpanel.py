@@ -223,7 +223,8 @@ class ModelPanel(QFrame):
         found, form = self._found, self._form
         if isinstance(found, Found):
             output = found.summary.output(self._text(form.outputs))
-            told = modeltext.of_model(found.summary, output, form.applies, found.whole)
+            detector = None if form.trains else found.detector
+            told = modeltext.of_model(found.summary, output, form.applies, found.whole, detector, form.detects)
             self._say(told + "<br>".join(filter(None, (self._of_further_sources(output), self._state))))
             self._follow(found, output)
             self._look_at_images(found.summary, output)

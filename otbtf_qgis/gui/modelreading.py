@@ -11,6 +11,7 @@ from typing import Any
 
 from ..core.base.progress import Passed, Progress
 from ..core.errors import Cancelled, EngineError, ModelError, OtbtfError
+from ..core.models.detectorsummary import DetectorSummary, detector_summary
 from ..core.models.identity import Identity, identity
 from ..core.models.modelfiles import keras_file, model_files, model_place, split_tags
 from ..core.models.modelsummary import ModelSummary, item_summary, sidecar_summary
@@ -49,11 +50,13 @@ class Found:
         summary: what it is.
         whole: whether more cannot be had; if not, its geometry is still to be found.
         graph: whether training runs it as a TensorFlow 1 graph.
+        detector: what is known of a detector; None for other models.
     """
 
     summary: ModelSummary
     whole: bool
     graph: bool
+    detector: DetectorSummary | None = None
 
 
 _Known = tuple[Identity, tuple[tuple[str, str], ...], str]
@@ -90,7 +93,7 @@ class ModelReading:
         model, graph = _identity(chosen), keras_file(chosen.path) is None
         summary = sidecar_summary(chosen.path, chosen.tags)
         if summary is not None:
-            return Found(summary, True, graph)
+            return Found(summary, True, graph, detector_summary(summary, chosen.path))
         whole: _Known = (model, chosen.reading, "fast")
         key: _Known = whole if probed or whole in self._found else (model, chosen.reading, "none")
         found = self._found.get(key)
@@ -99,7 +102,7 @@ class ModelReading:
             self._found[key] = found
         if isinstance(found, OtbtfError):
             raise found
-        return Found(found, key == whole, graph)
+        return Found(found, key == whole, graph, detector_summary(found, chosen.path))
 
     def _ask_engine(self, chosen: ChosenModel, probing: str, progress: Progress) -> ModelSummary | OtbtfError:
         """Return what DescribeModel finds in the engine, or why it refuses the model."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from ..algorithms.translate import tr
 from ..core.classes.modelclasses import Classes
 from ..core.models.appliedmodel import Applied, applied
+from ..core.models.detectorsummary import DetectorSummary
 from ..core.models.modelinterface import TensorInfo
 from ..core.models.modelsummary import ModelSummary
 from ..core.models.sidecar import AxisNumbers, Geometry
@@ -31,7 +32,14 @@ def of_template(template: Template) -> str:
     return _table(rows)
 
 
-def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> str:
+def of_model(
+    summary: ModelSummary,
+    output: str,
+    marked: bool,
+    whole: bool,
+    detector: DetectorSummary | None = None,
+    detects: bool = False,
+) -> str:
     """Return what a model takes and returns.
 
     Args:
@@ -39,7 +47,12 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
         output: the one that is to be computed.
         marked: whether to say so beside it.
         whole: whether more cannot be had before it is run.
+        detector: what is known of it if it is a detector.
+        detects: whether it must be one.
     """
+    listed = detector is not None and any(info.name == output and detector.lists(info) for info in summary.outputs)
+    if detector is not None and (listed or not marked):
+        return _of_detector(summary, marked, detector)
     geometry = summary.geometry(output)
     images = summary.image_inputs(output)
     imageless = marked and summary.inputs and not images
@@ -48,6 +61,7 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
     verdict = tr(way.verdict) if way else unknown
     kind = [part for part in (summary.kind, verdict) if part]
     rows = [(tr("Model"), _escaped(", ".join(kind)))] if kind else []
+    rows += _detector(detector)
     rows += [(tr("Input"), _input(summary, info, geometry)) for info in images]
     others = [info for info in summary.inputs if info.name not in {image.name for image in images}]
     rows += [(tr("Further input"), _named(info, info.dtype)) for info in others]
@@ -57,15 +71,50 @@ def of_model(summary: ModelSummary, output: str, marked: bool, whole: bool) -> s
         rows.append((tr("Patch size"), tr("{} x {} pixels").format(*size)))
     rows += _training_images(summary)
     rows += [(tr("Output"), _output(summary, info, marked and info.name == output)) for info in summary.outputs]
-    classes = summary.described.classes_of([output]) if output else ()
-    if classes:
-        rows.append((tr("Classes"), _swatches(classes)))
+    rows += _classes(summary.described.classes_of([output]) if output else ())
     if output and output not in {info.name for info in summary.outputs}:
         told = tr("“{}” is none of these outputs: it must be the name of a layer or tensor.").format(output)
         rows.append(("", _coloured(told, _DOUBTFUL)))
     if imageless:
         rows.append(("", _coloured(_without_images(summary, output), _BAD)))
+    if detects and detector is None and summary.outputs:
+        rows.append(("", _coloured(_no_detector(summary), _DOUBTFUL)))
     return _table(rows)
+
+
+def _of_detector(summary: ModelSummary, marked: bool, detector: DetectorSummary) -> str:
+    """Return what a detector takes and finds; receptive fields, and bands of the outputs that hold boxes, tell nothing."""
+    rows = [(tr("Model"), _escaped(summary.kind))] if summary.kind else []
+    rows += _detector(detector)
+    for info in summary.inputs:
+        if info.name == detector.image:
+            rows.append((tr("Input"), _input(summary, info, None) if info.rank == 4 else _named(info, info.dtype)))
+        else:
+            rows.append((tr("Further input"), _named(info, info.dtype)))
+    rows += _training_images(summary)
+    rows += _classes(summary.described.classes_of(detector.head.outputs[-1:]))
+    if marked:
+        rows.append(("", _coloured(tr("A detector: use “Detect objects”."), _BAD)))
+    return _table(rows)
+
+
+def _detector(detector: DetectorSummary | None) -> list[tuple[str, str]]:
+    return [(tr("Detector"), _escaped(tr(detector.describe())))] if detector is not None else []
+
+
+def _no_detector(summary: ModelSummary) -> str:
+    if all(info.rank == 4 for info in summary.outputs):
+        return tr(
+            "Not recognised as a detector: it returns maps, which “Serve a model (apply it to images)” writes. If it is one, "
+            "set “Detector's outputs”."
+        )
+    return tr(
+        "Not recognised as a detector by names and shapes of its outputs. If it is one, set “Detector's outputs”."
+    )
+
+
+def _classes(classes: Classes) -> list[tuple[str, str]]:
+    return [(tr("Classes"), _swatches(classes))] if classes else []
 
 
 def _without_images(summary: ModelSummary, output: str) -> str:
@@ -215,12 +264,14 @@ def _named(info: TensorInfo, about: str) -> str:
 
 def _swatches(classes: Classes) -> str:
     shown = [
-        f'<span style="background-color: {item.color or "#ffffff"}">&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp;'
-        f"{_unbroken(_cut(item.name or str(item.value)))}"
-        for item in classes[:_MOST_CLASSES]
+        f"{_swatch(item.color)}{_unbroken(_cut(item.name or str(item.value)))}" for item in classes[:_MOST_CLASSES]
     ]
     more = [tr("and {} more").format(len(classes) - _MOST_CLASSES)] if len(classes) > _MOST_CLASSES else []
     return " &nbsp; ".join([*shown, *more])
+
+
+def _swatch(colour: str) -> str:
+    return f'<span style="background-color: {colour}">&nbsp;&nbsp;&nbsp;&nbsp;</span>&nbsp;' if colour else ""
 
 
 def _cut(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -346,3 +347,26 @@ def test_a_dialog_may_close_while_a_model_is_read(open_dialog: Any, models: Path
     dialog.deleteLater()
     QgsApplication.sendPostedEvents(dialog, 52)  # QEvent.DeferredDelete
     pause(3)
+
+
+def test_a_detector_and_a_model_that_is_none(open_dialog: Any, models: Path, tmp_path: Path) -> None:
+    described = {
+        "mlm:input": [{"name": "images", "input": {"shape": [1, 64, 64, 3], "data_type": "uint8"}}],
+        "mlm:output": [
+            {"name": f"detection_{name}", "result": {"shape": shape, "data_type": "float32"}}
+            for name, shape in (("boxes", [1, 9, 4]), ("classes", [1, 9]), ("scores", [1, 9]))
+        ],
+        "otbtf:model_kind": "TF2 SavedModel",
+    }
+    (tmp_path / "mlm.json").write_text(json.dumps({"properties": described}), encoding="utf-8")
+    told = "tensorflow (TensorFlow&#x27;s Object Detection API): boxes; tiles of 64 x 64 pixels"
+    dialog, panel = open_dialog("otbtf:detectobjects")
+    choose(dialog, MODEL_DIR=tmp_path)
+    wait_for(says(panel, told, "<b>images</b>: 3 bands"), 30)
+    assert "9" not in panel.model_text.text() and "Not recognised" not in panel.model_text.text()
+    choose(dialog, MODEL_DIR=models / "net")
+    wait_for(says(panel, "water", "Not recognised as a detector", "Detector&#x27;s outputs"), 30)
+    dialog, panel = open_dialog(SERVE)
+    choose(dialog, MODEL_DIR=tmp_path)
+    wait_for(says(panel, told, "A detector: use “Detect objects”."), 30)
+    assert "before Run" not in panel.model_text.text()

@@ -8,6 +8,7 @@ from fractions import Fraction
 import pytest
 
 from otbtf_qgis.core.classes.modelclasses import ModelClass
+from otbtf_qgis.core.models.detectorsummary import DetectorSummary, detector_summary
 from otbtf_qgis.core.models.modelinterface import TensorInfo
 from otbtf_qgis.core.models.modelsummary import ModelSummary
 from otbtf_qgis.core.models.servingdefaults import ServingDefaults, SourceDefaults
@@ -64,3 +65,51 @@ def test_long_names_of_classes_are_cut() -> None:
     assert "…" in told
     assert told.count("forest") == 5
     assert "bare&nbsp;soil" in told
+
+
+def detector(**described: object) -> tuple[ModelSummary, DetectorSummary]:
+    """A model of the template `detector`, with a further map."""
+    maps = TensorInfo("detection_maps", (None, None, None, 6), "float32")
+    known = replace(model(IMAGE, geometries={"detection_maps": GEOMETRY}, **described), outputs=(maps, MAP))
+    found = detector_summary(known, "/nowhere/model")
+    assert found is not None
+    return known, found
+
+
+def test_a_detector() -> None:
+    summary, found = detector(classes={"detection_maps": (ModelClass(1, "tree", "#00ff00"),)})
+    told = of_model(summary, "detection_maps", False, True, found, True)
+    assert "Detector</td><td>centernet (the template detector): boxes; tiles of any size" in told
+    assert "<b>x</b>: 3 bands, float32" in told
+    assert "tree" in told
+    left_out = ("receptive field", "fully convolutional", "6 bands", "Not recognised", "Detect objects", "Output")
+    assert not any(words in told for words in left_out)
+
+
+def test_a_detector_where_maps_are_made() -> None:
+    summary, found = detector()
+    told = of_model(summary, "detection_maps", True, True, found)
+    assert "A detector: use “Detect objects”." in told
+    assert "before Run" not in told
+    told = of_model(summary, "label", True, True, found)  # a layer of it may be served
+    assert "Detect objects" not in told
+    assert "boxes; tiles of any size" in told
+    assert "<b>detection_maps</b>: 6 bands" in told
+
+
+def test_a_model_that_is_no_detector() -> None:
+    maps = replace(model(IMAGE), outputs=(TensorInfo("scores", (None, None, None, 2), "float32"),))
+    told = of_model(maps, "scores", False, True, None, True)
+    assert "Not recognised as a detector: it returns maps, which “Serve a model (apply it to images)” writes." in told
+    assert "“Detector&#x27;s outputs”" in told
+    numbers = replace(model(IMAGE), outputs=(TensorInfo("scores", (None, 2), "float32"),))
+    assert "Not recognised as a detector by names and shapes" in of_model(numbers, "scores", False, True, None, True)
+    assert "Not recognised" not in of_model(maps, "scores", False, True)
+
+
+def test_classes_without_a_colour_have_no_swatch() -> None:
+    classes = (ModelClass(1, "tree", ""), ModelClass(2, "car", "#ff0000"))
+    told = of_model(model(IMAGE, classes={"y": classes}), "y", True, True)
+    assert told.count("background-color") == 1
+    assert "background-color: #ff0000" in told
+    assert "tree" in told

@@ -91,6 +91,7 @@ IN_QGIS = {
     *(
         "models.identity",
         "models.appliedmodel",
+        "models.detectorsummary",
         "models.modelfiles",
         "models.modelinterface",
         "models.modelsummary",
