@@ -491,6 +491,7 @@ REFUSED = (
     _deep_map_with_other_statistics,
     _pixel_map_by_nobody,
     _deep_map_by_nobody,
+    _detection_by_nobody,
     _serving_by_nobody,
     _table_by_nobody,
     _search_by_nobody,
