@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from graph_models import save_graph
 from polygon_scene import Log, raster
 
 from otbtf_qgis.core.errors import OtbtfError, ParameterError, as_key, field, worded
@@ -16,8 +17,14 @@ from otbtf_qgis.core.workflows.nestedruns import run_nested
 @pytest.fixture()
 def training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Values with which TensorflowModelTrain warns of its model, and then refuses to write it."""
+    import tensorflow.compat.v1 as tf1
+
+    def build() -> tuple[dict[str, Any], dict[str, Any]]:
+        x = tf1.placeholder(tf1.float32, [None, 16, 16, 1], "x")
+        return {"x": x}, {"y": x * tf1.get_variable("w", [])}
+
     monkeypatch.chdir(tmp_path)
-    Path("cnn16").mkdir()
+    save_graph(Path("cnn16"), build)
     patches = raster(tmp_path / "patches.tif", np.zeros((32, 16)))
     return {
         "model.dir": "cnn16",
