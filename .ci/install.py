@@ -58,7 +58,10 @@ def main() -> None:
     parser.add_argument("--build", type=Path, default=tree.TOP / "build")
     arguments = parser.parse_args()
     config = arguments.config.resolve() if arguments.config else None
-    print(f"Installed and enabled {install(config, docsite.html_folder(arguments.build))}")
+    pages = docsite.html_folder(arguments.build)
+    if not pages.exists():
+        sys.exit(f"{pages} does not exist: run `make site` first, or `make install` instead.")
+    print(f"Installed and enabled {install(config, pages)}")
 
 
 if __name__ == "__main__":
