@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from osgeo import gdal, ogr, osr
+from osgeo import gdal, ogr
 
 from ..base.progress import Progress
-from ..errors import VectorError
-from ..files.gdalcalls import close_now, collected_errors
 from ..files.staging import Staging
 from .parcels import LandCover, Parcels
 from .referenceclasses import named_classes
-from .referencestyles import store_polygon_style
+from .referencefiles import write_layer
 
 GROWN = (LandCover.FARM, LandCover.GRASSLAND)
 """Land cover of the parcels that are fields."""
@@ -39,35 +37,20 @@ def write_fields(numbers: gdal.Dataset, parcels: Parcels, staging: Staging, prog
         VectorError: it cannot be written.
         Cancelled: the user has asked to stop.
     """
-    name = staging.final.stem
-    dataset = layer = None
-    with collected_errors() as errors:
-        numbers.FlushCache()
-        system = osr.SpatialReference(numbers.GetProjection())
+
+    def fill(_: gdal.Dataset, layer: ogr.Layer) -> None:
         pieces = ogr.GetDriverByName("Memory").CreateDataSource("")
-        found = pieces.CreateLayer("", system, ogr.wkbPolygon)
+        found = pieces.CreateLayer("", layer.GetSpatialRef(), ogr.wkbPolygon)
         found.CreateField(ogr.FieldDefn("number", ogr.OFTInteger))
         band = numbers.GetRasterBand(1)
         gdal.Polygonize(band, band.GetMaskBand(), found, 0, [], lambda *_: 0 if progress.cancelled() else 1)
-        dataset = gdal.GetDriverByName("GPKG").Create(str(staging.path), 0, 0, 0, gdal.GDT_Unknown)
-        if dataset is not None:
-            layer = dataset.CreateLayer(name, system, ogr.wkbPolygon)
-        if layer is not None:
-            _copy(found, layer, parcels)
-            store_polygon_style(dataset, name)
-    with collected_errors() as closing:
-        layer = None
-        close_now(dataset)
-    progress.check()
-    for failure in (errors, closing):
-        if failure.failed:
-            raise VectorError("Cannot write the polygons {final}: {failure}.", final=staging.final, failure=failure)
+        _copy(found, layer, parcels)
+
+    write_layer(numbers, staging, fill, progress)
 
 
 def _copy(found: ogr.Layer, layer: ogr.Layer, parcels: Parcels) -> None:
     names = {int(class_): name for class_, (name, _) in named_classes().items()}
-    layer.CreateField(ogr.FieldDefn("class", ogr.OFTInteger))
-    layer.CreateField(ogr.FieldDefn("name", ogr.OFTString))
     layer.StartTransaction()
     for piece in found:
         if piece.GetGeometryRef().GetArea() < _SMALLEST:

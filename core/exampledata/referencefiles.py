@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from osgeo import gdal, ogr, osr
 
 from ..base.progress import Progress
@@ -73,16 +75,40 @@ def write_polygons(labels: gdal.Dataset, staging: Staging, progress: Progress) -
         VectorError: it cannot be written.
         Cancelled: the user has asked to stop.
     """
+
+    def fill(dataset: gdal.Dataset, layer: ogr.Layer) -> None:
+        _fill(layer, labels.GetRasterBand(1), progress)
+        dataset.ExecuteSQL(_naming(staging.final.stem))
+
+    write_layer(labels, staging, fill, progress)
+
+
+def write_layer(
+    raster: gdal.Dataset, staging: Staging, fill: Callable[[gdal.Dataset, ogr.Layer], None], progress: Progress
+) -> None:
+    """Write a GeoPackage layer of polygons of a raster, with the fields `class` and `name`, styled by class.
+
+    Args:
+        raster: open for writing still.
+        staging: where the GeoPackage is made; the layer is named after the file.
+        fill: writes the polygons into the data set's layer.
+        progress: may cancel.
+
+    Raises:
+        VectorError: it cannot be written.
+        Cancelled: the user has asked to stop.
+    """
     name = staging.final.stem
     dataset = layer = None
     with collected_errors() as errors:
-        labels.FlushCache()
+        raster.FlushCache()
         dataset = gdal.GetDriverByName("GPKG").Create(str(staging.path), 0, 0, 0, gdal.GDT_Unknown)
         if dataset is not None:
-            layer = dataset.CreateLayer(name, osr.SpatialReference(labels.GetProjection()), ogr.wkbPolygon)
+            layer = dataset.CreateLayer(name, osr.SpatialReference(raster.GetProjection()), ogr.wkbPolygon)
         if layer is not None:
-            _fill(layer, labels.GetRasterBand(1), progress)
-            dataset.ExecuteSQL(_naming(name))
+            layer.CreateField(ogr.FieldDefn("class", ogr.OFTInteger))
+            layer.CreateField(ogr.FieldDefn("name", ogr.OFTString))
+            fill(dataset, layer)
             store_polygon_style(dataset, name)
     with collected_errors() as closing:
         layer = None
@@ -94,8 +120,6 @@ def write_polygons(labels: gdal.Dataset, staging: Staging, progress: Progress) -
 
 
 def _fill(layer: ogr.Layer, band: gdal.Band, progress: Progress) -> None:
-    layer.CreateField(ogr.FieldDefn("class", ogr.OFTInteger))
-    layer.CreateField(ogr.FieldDefn("name", ogr.OFTString))
     layer.StartTransaction()
     gdal.Polygonize(band, band.GetMaskBand(), layer, 0, [], lambda *_: 0 if progress.cancelled() else 1)
     layer.CommitTransaction()

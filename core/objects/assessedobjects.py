@@ -163,22 +163,25 @@ def read_objects(
 
 
 def _refuse(rows: Sequence[Any], wanted: Field | None, score: Field | None, layer: VectorLayer, name: str) -> None:
-    """Raise VectorError where no feature has all that is needed."""
-    lacking: list[str] = []
-    if all(not shapes for shapes, *_ in rows):
-        lacking.append(Phrase("geometry"))
-    for place, given, chosen in (
-        (1, wanted, "in_field" if name == "detections" else "ref_field"),
-        (2, score, "in_score"),
-    ):
+    """Raise VectorError where no feature has all that is needed: with the field that is empty in all of them, if one is."""
+    chosen = "in_field" if name == "detections" else "ref_field"
+    for place, given, key in ((1, wanted, chosen), (2, score, "in_score")):
         if given is not None and all(row[place] is None for row in rows):
-            lacking.append(Phrase("value in the field {name} ({chosen})", name=given.name, chosen=field(chosen)))
+            raise VectorError(
+                "None of the {count} {count:feature|features} of {path} ({name}) has a value in the field {field}: choose "
+                "another in {key}.",
+                count=len(rows),
+                path=layer.path,
+                name=field(name),
+                field=given.name,
+                key=field(key),
+            )
     raise VectorError(
-        "{name} is {path}, of whose {count} {count:feature|features} none can be used{lacking}: choose another field or layer.",
-        name=field(name),
-        path=layer.path,
+        "None of the {count} {count:feature|features} of {path} ({name}) has a geometry, a class and a score: choose another "
+        "layer.",
         count=len(rows),
-        lacking=Phrase(" (none has a {parts})", parts=Phrase(", none has a ").join(lacking)) if lacking else "",
+        path=layer.path,
+        name=field(name),
     )
 
 

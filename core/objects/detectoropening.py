@@ -211,14 +211,19 @@ def chosen_classes(text: str, legend: Legend, progress: Progress) -> frozenset[i
     found: set[int] = set()
     for word in words:
         named = {value for value, entry in legend.items() if entry.name.casefold() == word.casefold()}
-        if not named and not word.isdecimal():
+        if not named and not word.isdecimal() and not known:
             raise ParameterError(
-                "{classes} names {word!r}, but the model's classes {known}.",
+                "{classes} names {word!r}, but the model's classes have no names: give their numbers, such as 0, or write their "
+                "names into the model's sidecar (otbtf:describemodel).",
                 classes=field("classes"),
                 word=word,
-                known=Phrase("are: {names}", names=known)
-                if known
-                else Phrase("have no names: give numbers, such as 0, or give the model names (otbtf:describemodel)"),
+            )
+        if not named and not word.isdecimal():
+            raise ParameterError(
+                "{classes} names {word!r}, but the model's classes are: {known}.",
+                classes=field("classes"),
+                word=word,
+                known=known,
             )
         found |= named or {int(word)}
     strange = sorted(found - legend.keys())

@@ -141,24 +141,24 @@ def _without_masks(count: int) -> str:
     )
 
 
-def _mask_of(parameters: DetectObjects) -> str:
-    """Return the name of the mask that is given; empty for none."""
-    return next((name for name in ("mask", "mask_vector") if getattr(parameters, name) is not None), "")
+def _nothing_computed(parameters: DetectObjects) -> str:
+    mask = next((name for name in ("mask", "mask_vector") if getattr(parameters, name) is not None), None)
+    if mask is None:
+        return Phrase(
+            "The image has no pixel with data, so the layer is empty. Check its no-data value ({nodata}).",
+            nodata=field("nodata"),
+        )
+    return Phrase(
+        "The image has no pixel with data inside {mask}, so the layer is empty. Check values and place of {mask}.",
+        mask=field(mask),
+    )
 
 
 def _warn(
     detector: Detector, parameters: DetectObjects, boxes: np.ndarray, drawn: DetectedObjects, progress: Progress
 ) -> None:
     if not detector.decoder.tiles:
-        progress.warning(
-            Phrase(
-                "No tile has a pixel with data{within}, so the model was given nothing and the layer is empty.{cure}",
-                within=Phrase(" inside {mask}", mask=field(_mask_of(parameters))) if _mask_of(parameters) else "",
-                cure=Phrase(" Check values and place of {mask}.", mask=field(_mask_of(parameters)))
-                if _mask_of(parameters)
-                else Phrase(" Check the no-data value of the image ({nodata}).", nodata=field("nodata")),
-            )
-        )
+        progress.warning(_nothing_computed(parameters))
     elif not len(boxes):
         progress.warning(
             Phrase(

@@ -144,7 +144,9 @@ def test_points_that_are_detected_are_hits_in_polygons(layers: SimpleNamespace, 
 
 def test_a_field_that_is_empty_in_all_features_is_named(layers: SimpleNamespace, tmp_path: Path) -> None:
     empty = layer(tmp_path / "empty.gpkg", FOUND, score=SCORES, number=[None] * 6)
-    with pytest.raises(OtbtfError, match=r"none can be used \(none has a value in the field number \(IN_FIELD\)\)"):
+    with pytest.raises(
+        OtbtfError, match="None of the 6 features of .* has a value in the field number: choose another in IN_FIELD"
+    ):
         assess(tmp_path, empty, layers.reference, **{"in.field": "number"})
 
 

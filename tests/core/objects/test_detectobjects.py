@@ -153,8 +153,8 @@ def test_an_image_of_which_nothing_is_computed_is_told_so(masked: bool, drawn: S
     given = (drawn.path, {"mask": nothing}) if masked else (nothing, {"nodata": 0})
     found = run(tmp_path, given[0], drawn.model, tilesize=128, **given[1])
     (warning,) = found.log.warnings
-    named = "inside MASK" if masked else "the no-data value of the image (NODATA)"
-    assert found.features == [] and warning.startswith("No tile has a pixel with data") and named in warning
+    named = "inside MASK" if masked else "no-data value (NODATA)"
+    assert found.features == [] and warning.startswith("The image has no pixel with data") and named in warning
 
 
 def test_boxes_larger_than_a_tile_are_told(tmp_path: Path) -> None:
